@@ -1,0 +1,31 @@
+package ingest
+
+// Source reads packets. It is used by one goroutine.
+type Source interface {
+	// ReadBatch fills packets from the front and returns how many. It sets
+	// Data, Length, Time (0: the packet carries none) and Interface; Clock and
+	// Number are set by Run. Data is borrowed until the next call of ReadBatch
+	// or Close.
+	//
+	// It returns io.EOF at the regular end, and another error when the input
+	// is damaged or unreadable; packets returned together with an error are
+	// valid. A live source returns 0 and no error when its ring stays empty
+	// for its block time-out.
+	ReadBatch(packets []Packet) (int, error)
+	// Close releases the source. It is safe to call twice.
+	Close() error
+}
+
+// Handler is the stage after ingest. Each worker has one, and calls it from
+// one goroutine only.
+type Handler interface {
+	// HandlePackets takes a batch in input order. All bytes are borrowed until
+	// the call returns.
+	HandlePackets(packets []Packet)
+	// Tick says that the input's clock has reached now. A tick that runs
+	// backwards says that the input began anew at that time: whatever was
+	// tracked has ended.
+	Tick(now Timestamp)
+	// Close says that the input is over. It is called once, last.
+	Close()
+}

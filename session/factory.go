@@ -1,0 +1,111 @@
+package session
+
+import "flowscope/flow"
+
+// Protocol describes a protocol to the registry, to detection and to users.
+type Protocol struct {
+	// Name is the protocol's token in subjects and configuration, [a-z0-9_]+.
+	Name string
+	// Title is for people: "Domain Name System".
+	Title string
+	// Transports lists what the protocol runs over.
+	Transports []flow.Transport
+	// Ports are the well-known ports. They order the candidates; content
+	// decides.
+	Ports []uint16
+	// Messages holds one value of each message type, for its kind and for
+	// decoding: a pointer to the struct that carries the msgpack tags.
+	Messages []Message
+	// Anomalies lists what parsers of this protocol raise.
+	Anomalies []*AnomalyType
+}
+
+// Kinds returns the kinds of all messages in the order of Messages.
+func (p *Protocol) Kinds() []string {
+	kinds := make([]string, len(p.Messages))
+	for i, m := range p.Messages {
+		kinds[i] = m.Kind()
+	}
+	return kinds
+}
+
+// Severity ranks anomalies.
+type Severity string
+
+// The severities.
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Error   Severity = "error"
+)
+
+// AnomalyType describes one anomaly; docs/events.md holds the table of all.
+type AnomalyType struct {
+	// Name is the anomaly's reason in events, [a-z0-9_]+.
+	Name string
+	// Severity ranks it.
+	Severity Severity
+	// Meaning says in one line what was seen.
+	Meaning string
+	// Reference names the RFC and section that it departs from, "" if none.
+	Reference string
+}
+
+// Verdict is the answer of a probe.
+type Verdict uint8
+
+// The verdicts.
+const (
+	No    Verdict = iota // not this protocol
+	Match                // this protocol
+	More                 // cannot say yet
+)
+
+// Sample is what a probe looks at.
+type Sample struct {
+	// Data is the payload: for datagrams one whole payload, for streams the
+	// bytes of Side so far. Borrowed.
+	Data []byte
+	// Side is the side that sent it.
+	Side flow.Side
+	// SrcPort and DstPort are the ports of the initiator and the responder.
+	SrcPort, DstPort uint16
+	// Transport is what carries it.
+	Transport flow.Transport
+}
+
+// Factory describes a protocol and recognises it. A factory also implements
+// SessionParserFactory, DatagramParserFactory or both. Factories are used by
+// several goroutines at once and never change after construction.
+type Factory interface {
+	// Protocol returns the description, the same pointer on every call.
+	Protocol() *Protocol
+	// Probe says whether a flow speaks this protocol.
+	Probe(s *Sample) Verdict
+}
+
+// SessionParserFactory makes parsers for stream flows.
+type SessionParserFactory interface {
+	Factory
+	// NewSessionParser returns a fresh parser for one flow.
+	NewSessionParser() SessionParser
+}
+
+// DatagramParserFactory makes parsers for datagram flows.
+type DatagramParserFactory interface {
+	Factory
+	// NewDatagramParser returns a fresh parser for one flow.
+	NewDatagramParser() DatagramParser
+}
+
+// Configurable is an optional ability of factories that have options of their
+// own.
+type Configurable interface {
+	Factory
+	// Config returns a pointer to a struct with yaml tags that holds the
+	// factory's present options; it is a copy, to be changed and handed to
+	// WithConfig. If it has a method Validate() error, that is called.
+	Config() any
+	// WithConfig returns a new factory with these options.
+	WithConfig(cfg any) (Factory, error)
+}
