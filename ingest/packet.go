@@ -33,6 +33,9 @@ type Interface struct {
 	LinkType LinkType
 	// Snaplen is the capture limit in bytes, 0 when there is none.
 	Snaplen int
+	// Input counts the inputs of the run from 0: all interfaces of one capture
+	// file have the same number.
+	Input int
 }
 
 // Packet is one captured frame.

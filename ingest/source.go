@@ -26,6 +26,8 @@ type Handler interface {
 	// backwards says that the input began anew at that time: whatever was
 	// tracked has ended.
 	Tick(now Timestamp)
-	// Close says that the input is over. It is called once, last.
-	Close()
+	// Close says that the input is over: cause is nil at its regular end, the
+	// context's error when the run was stopped, and what broke it otherwise. It
+	// is called once, last.
+	Close(cause error)
 }
