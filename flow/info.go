@@ -9,7 +9,7 @@ import (
 )
 
 // ID identifies a flow: the first 16 bytes of a SHA-256 over the sensor's name,
-// the normalised key, the time of the first packet and a count, see NewID.
+// the normalised key, the time of the first packet and a count, see newID.
 type ID [16]byte
 
 // String returns 32 hex digits.
@@ -37,7 +37,7 @@ type Tunnel struct {
 type Info struct {
 	ID          ID
 	CommunityID CommunityID
-	// HasCommunityID is false where the specification defines none.
+	// HasCommunityID is false in decoded events that carry none.
 	HasCommunityID bool
 	Transport      Transport
 	// Src is the initiator, Dst the responder. For ICMP the ports are type and
@@ -87,7 +87,7 @@ type SideStats struct {
 
 // Stats is a flow's account. It holds no pointers.
 type Stats struct {
-	// First and Last are the lowest and highest packet times.
+	// First is the time of the first packet, Last the highest of all packets.
 	First, Last ingest.Timestamp
 	// Sides is indexed by Side.
 	Sides [2]SideStats

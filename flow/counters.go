@@ -1,0 +1,65 @@
+package flow
+
+// Counters is a table's part of the ledger. The packets of all outcomes add up
+// to those handed to the table; flows started to those ended and active; payload
+// bytes seen to the other payload fields and what the handler was given.
+type Counters struct {
+	// Packets counts by Outcome.
+	Packets [numOutcomes]uint64
+	// FlowsStarted counts flows, FlowsEnded by Reason, FlowsActive those that
+	// have started and not ended.
+	FlowsStarted uint64
+	FlowsEnded   [numReasons]uint64
+	FlowsActive  uint64
+	// PayloadSeen is the transport payload of all handled packets, in bytes;
+	// PayloadUp what was handed up; PayloadNoParser what nobody reads;
+	// PayloadTruncated what the capture does not hold.
+	PayloadSeen, PayloadUp, PayloadNoParser, PayloadTruncated uint64
+}
+
+// Undecodable returns the sum of packets that could not be decoded.
+func (c *Counters) Undecodable() uint64 {
+	sum := uint64(0)
+	for _, n := range c.Packets[firstUndecodable:] {
+		sum += n
+	}
+	return sum
+}
+
+// Add adds the counters of another table.
+func (c *Counters) Add(o *Counters) {
+	for i, n := range o.Packets {
+		c.Packets[i] += n
+	}
+	for i, n := range o.FlowsEnded {
+		c.FlowsEnded[i] += n
+	}
+	c.FlowsStarted += o.FlowsStarted
+	c.FlowsActive += o.FlowsActive
+	c.PayloadSeen += o.PayloadSeen
+	c.PayloadUp += o.PayloadUp
+	c.PayloadNoParser += o.PayloadNoParser
+	c.PayloadTruncated += o.PayloadTruncated
+}
+
+// UndecodableByReason returns the counts of the outcomes that are not zero.
+func (c *Counters) UndecodableByReason() map[string]uint64 {
+	m := map[string]uint64{}
+	for o := firstUndecodable; o < numOutcomes; o++ {
+		if c.Packets[o] > 0 {
+			m[o.String()] = c.Packets[o]
+		}
+	}
+	return m
+}
+
+// EndedByReason returns the counts of the reasons that are not zero.
+func (c *Counters) EndedByReason() map[string]uint64 {
+	m := map[string]uint64{}
+	for r, n := range c.FlowsEnded {
+		if n > 0 {
+			m[Reason(r).String()] = n
+		}
+	}
+	return m
+}

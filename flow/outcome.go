@@ -1,0 +1,39 @@
+package flow
+
+// Outcome says what became of a packet in decoding.
+type Outcome uint8
+
+// The outcomes. Handled packets belong to a flow; the others are counted.
+const (
+	Handled Outcome = iota
+	NotIP
+	FragmentHeld
+	// From here on the packet is undecodable, by reason.
+	UnknownLinkType
+	ShortLink
+	ShortIP
+	BadIPHeader
+	BadIPLength
+	ShortTransport
+	BadTransport
+	TooDeep
+	FragmentDropped
+	numOutcomes
+)
+
+// firstUndecodable is the first outcome that counts as undecodable.
+const firstUndecodable = UnknownLinkType
+
+var outcomeNames = [numOutcomes]string{
+	"handled", "not_ip", "fragment_held",
+	"link_type", "short_link_header", "short_ip_header", "bad_ip_header", "bad_ip_length",
+	"short_transport_header", "bad_transport_header", "too_deep", "fragment",
+}
+
+// String returns the outcome as it stands in the ledger.
+func (o Outcome) String() string {
+	if o < numOutcomes {
+		return outcomeNames[o]
+	}
+	return "unknown"
+}

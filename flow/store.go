@@ -1,0 +1,124 @@
+package flow
+
+// slabBits sets how many records are allocated at once: 4,096, one MiB.
+const slabBits = 12
+
+// store holds the records in slabs, so that growing moves nothing, and finds
+// them by an open-addressing index.
+//
+// An index entry is a slot plus one in its lower 32 bits and the upper 32 bits of
+// the key's hash above, of which the lowest choose where it would best stand; 0
+// is free. Probing is linear, at most half of the entries are used, and deletion
+// moves later entries back, so lookups never meet tombstones.
+type store struct {
+	slabs [][]Flow
+	free  []slot
+	used  int // slots ever handed out
+	live  int
+	index []uint64
+	mask  uint64
+}
+
+const minIndex = 1 << 10
+
+func newStore() store {
+	return store{index: make([]uint64, minIndex), mask: minIndex - 1}
+}
+
+func (s *store) at(i slot) *Flow { return &s.slabs[i>>slabBits][i&(1<<slabBits-1)] }
+
+// find returns the slot of a key, or noSlot.
+func (s *store) find(k *Key, hash uint64) slot {
+	for i := hash >> 32 & s.mask; ; i = (i + 1) & s.mask {
+		e := s.index[i]
+		if e == 0 {
+			return noSlot
+		}
+		if e>>32 == hash>>32 {
+			if n := slot(uint32(e)) - 1; s.at(n).key == *k {
+				return n
+			}
+		}
+	}
+}
+
+// touch reads what handling the packet will read, so that the cache misses of a
+// batch overlap; the sum only keeps the reads alive.
+func (s *store) touch(hash uint64) uint64 {
+	e := s.index[hash>>32&s.mask]
+	if e>>32 != hash>>32 || e == 0 {
+		return 0
+	}
+	f := s.at(slot(uint32(e)) - 1)
+	return uint64(f.lastClock) + f.stats.Sides[0].Packets + f.stats.Sides[1].Packets + uint64(f.armed)
+}
+
+// insert takes a free slot for a key that is not in the table. The record keeps
+// its generation; all else is zero.
+func (s *store) insert(k *Key, hash uint64) slot {
+	if 2*(s.live+1) > len(s.index) {
+		s.grow()
+	}
+	var n slot
+	if len(s.free) > 0 {
+		n = s.free[len(s.free)-1]
+		s.free = s.free[:len(s.free)-1]
+	} else {
+		n = slot(s.used)
+		s.used++
+		if int(n>>slabBits) == len(s.slabs) {
+			s.slabs = append(s.slabs, make([]Flow, 1<<slabBits))
+		}
+	}
+	f := s.at(n)
+	*f = Flow{key: *k, gen: f.gen + 1}
+	s.live++
+	s.put(n, hash)
+	return n
+}
+
+func (s *store) put(n slot, hash uint64) {
+	s.place(hash&^(1<<32-1) | uint64(n+1))
+}
+
+func (s *store) place(entry uint64) {
+	i := entry >> 32 & s.mask
+	for s.index[i] != 0 {
+		i = (i + 1) & s.mask
+	}
+	s.index[i] = entry
+}
+
+// remove gives back a slot whose key has this hash.
+func (s *store) remove(n slot, hash uint64) {
+	i := hash >> 32 & s.mask
+	for uint32(s.index[i]) != uint32(n+1) {
+		i = (i + 1) & s.mask
+	}
+	s.live--
+	s.free = append(s.free, n)
+	// Close the gap: an entry moves back unless its home lies after the gap.
+	for gap := i; ; {
+		i = (i + 1) & s.mask
+		e := s.index[i]
+		if e == 0 {
+			s.index[gap] = 0
+			return
+		}
+		if home := e >> 32 & s.mask; (i-home)&s.mask >= (i-gap)&s.mask {
+			s.index[gap] = e
+			gap = i
+		}
+	}
+}
+
+func (s *store) grow() {
+	old := s.index
+	s.index = make([]uint64, 2*len(old))
+	s.mask = uint64(len(s.index) - 1)
+	for _, e := range old {
+		if e != 0 {
+			s.place(e)
+		}
+	}
+}

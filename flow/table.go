@@ -1,0 +1,293 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"flowscope/ingest"
+)
+
+var _ ingest.Handler = (*Table)(nil)
+
+// lookAhead is how many packets are decoded, and their flows' memory touched,
+// before the first of them is handled.
+const lookAhead = 32
+
+// latest bounds the clock so that no deadline overflows.
+const latest = noDeadline - 2*ingest.Timestamp(maxIdle)
+
+// Table tracks the flows of one worker.
+type Table struct {
+	cfg     Config
+	sensor  string
+	next    Handler
+	decoder decoder
+	store   store
+	timers  *timers
+	starts  starts
+	lru     lru
+	extra   map[slot]exportedPath // of flows whose scope does not tell their path
+	sources sources
+	clock   ingest.Timestamp
+	begun   bool // the clock is set
+	event   Event
+	batch   [lookAhead]decoded
+	touched uint64
+
+	counters Counters
+	mu       sync.Mutex // guards shared
+	shared   Counters
+}
+
+// NewTable returns a table for a sensor of that name. cfg.MaxFlows is this
+// table's own share.
+func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("flow table: %w", err)
+	}
+	t := &Table{
+		cfg:     cfg,
+		sensor:  sensor,
+		next:    next,
+		decoder: decoder{seed: newSeed()},
+		store:   newStore(),
+		starts:  starts{limit: cfg.MaxFlows},
+		extra:   map[slot]exportedPath{},
+	}
+	t.timers = newTimers(&t.store)
+	return t, nil
+}
+
+// Stats returns the counters as they were at the end of the latest batch. Any
+// goroutine may call it.
+func (t *Table) Stats() Counters {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shared
+}
+
+func (t *Table) publish() {
+	t.counters.FlowsActive = uint64(t.store.live)
+	t.mu.Lock()
+	t.shared = t.counters
+	t.mu.Unlock()
+}
+
+// HandlePackets tracks a batch.
+func (t *Table) HandlePackets(packets []ingest.Packet) {
+	for len(packets) > 0 {
+		n := min(len(packets), lookAhead)
+		t.handle(packets[:n])
+		packets = packets[n:]
+	}
+	t.publish()
+	t.next.Tick(t.clock)
+}
+
+func (t *Table) handle(packets []ingest.Packet) {
+	sum := uint64(0)
+	for i := range packets {
+		d := &t.batch[i]
+		t.decoder.decode(&packets[i], d)
+		if d.outcome == Handled {
+			sum += t.store.touch(d.hash)
+		}
+	}
+	t.touched = sum
+	for i := range packets {
+		p, d := &packets[i], &t.batch[i]
+		t.advance(p.Clock)
+		t.counters.Packets[d.outcome]++
+		if d.outcome == Handled {
+			t.packet(p, d)
+		}
+	}
+}
+
+// Tick brings the clock to now, or, if that lies before it, ends all flows and
+// begins anew.
+func (t *Table) Tick(now ingest.Timestamp) {
+	if t.begun && now < t.clock {
+		t.endAll(EndOfInput)
+		t.begun = false
+	}
+	t.advance(now)
+	t.publish()
+	t.next.Tick(t.clock)
+}
+
+// Close ends all flows: as shut down if the run was cancelled, else with the
+// input.
+func (t *Table) Close(cause error) {
+	reason := EndOfInput
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		reason = Shutdown
+	}
+	t.endAll(reason)
+	t.publish()
+	t.next.Tick(t.clock)
+	t.next.Close()
+}
+
+// advance sets the clock and lets everything happen that is due by then.
+func (t *Table) advance(now ingest.Timestamp) {
+	now = min(now, latest)
+	if !t.begun {
+		t.begun = true
+		t.clock = now
+		t.timers.restart(now)
+		return
+	}
+	if now < t.clock {
+		return
+	}
+	if now >= t.timers.next {
+		for n := t.timers.expired(now); n != noSlot; n = t.timers.expired(now) {
+			t.due(n)
+		}
+	}
+	t.clock = now
+}
+
+// due handles a flow whose deadline has come and that has no timer entry.
+func (t *Table) due(n slot) {
+	f := t.store.at(n)
+	if at := f.deadline(); at < f.wake || f.wake == noDeadline {
+		t.end(n, f.endReason(), at)
+		return
+	}
+	at := f.wake
+	f.wake = noDeadline
+	t.emit(n, f, &Event{Kind: Woken, Time: at})
+	t.timers.arm(n, f.deadline())
+}
+
+// endReason is the reason with which a flow ends whose idle time is over.
+func (f *Flow) endReason() Reason {
+	if f.state&closing != 0 {
+		return f.reason
+	}
+	return Idle
+}
+
+// packet counts one packet to its flow and hands up what it carries.
+func (t *Table) packet(p *ingest.Packet, d *decoded) {
+	n := t.store.find(&d.key, d.hash)
+	if n != noSlot && t.store.at(n).reusedBy(d) {
+		t.end(n, Reused, p.Clock)
+		n = noSlot
+	}
+	opened := n == noSlot
+	if opened {
+		n = t.open(p, d)
+	}
+	f := t.store.at(n)
+	side := f.side(d.swapped)
+	f.count(p, d, side)
+	t.counters.PayloadSeen += uint64(d.payloadLength)
+	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
+	if opened {
+		t.emit(n, f, &Event{Kind: Opened, Time: p.Time})
+	}
+	switch {
+	case d.key.Proto == TCP:
+		t.counters.PayloadNoParser += uint64(len(d.payload))
+		t.tcp(f, d, side)
+	case d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0:
+		t.counters.PayloadUp += uint64(len(d.payload))
+		t.emit(n, f, &Event{
+			Kind: Data, Side: side, Time: p.Time, Data: d.payload,
+			Length: d.payloadLength, Truncated: d.truncated,
+		})
+	default:
+		t.counters.PayloadNoParser += uint64(len(d.payload))
+	}
+	if f.state&closing == 0 {
+		f.lastClock = t.clock
+	}
+	if opened {
+		t.timers.arm(n, f.deadline())
+	} else {
+		t.timers.advance(n)
+	}
+}
+
+// open makes the flow of a packet.
+func (t *Table) open(p *ingest.Packet, d *decoded) slot {
+	if t.store.live >= t.cfg.MaxFlows {
+		t.end(t.lru.oldest(&t.store), Evicted, t.clock)
+	}
+	n := t.store.insert(&d.key, d.hash)
+	f := t.store.at(n)
+	f.armed, f.wake = noDeadline, noDeadline
+	f.lastClock = t.clock
+	f.idle = uint32(t.idle(d.key.Proto).Milliseconds())
+	f.source = t.sources.index(p.Interface)
+	f.stats.First, f.stats.Last = p.Time, p.Time
+	swapped := d.swapped
+	if d.key.Proto == TCP {
+		swapped = f.startTCP(d)
+	}
+	if swapped {
+		f.state |= initiatorB
+	}
+	f.id = newID(t.sensor, &d.key, &d.path, p.Time, t.starts.count(d.hash, p.Time))
+	f.community = communityID(&d.key, swapped)
+	if _, _, ok := scopeVLANs(d.key.Scope); !ok {
+		t.extra[n] = d.path.exported()
+		f.state |= hasExtra
+	}
+	t.lru.added(&t.store, n, t.clock)
+	t.counters.FlowsStarted++
+	return n
+}
+
+// end closes a flow for a reason decided at a time, and frees its slot.
+func (t *Table) end(n slot, why Reason, at ingest.Timestamp) {
+	f := t.store.at(n)
+	t.counters.FlowsEnded[why]++
+	t.timers.disarm(n)
+	t.emit(n, f, &Event{Kind: Closed, Reason: why, Time: at})
+	hash := t.decoder.seed.hash(&f.key)
+	t.starts.note(hash, f.stats.First)
+	if f.state&hasExtra != 0 {
+		delete(t.extra, n)
+	}
+	f.idle = 0
+	t.store.remove(n, hash)
+}
+
+// endAll ends every flow, in the order of their slots.
+func (t *Table) endAll(why Reason) {
+	for n := range slot(t.store.used) {
+		if f := t.store.at(n); f.live() {
+			reason := why
+			if f.state&closing != 0 {
+				reason = f.reason
+			}
+			t.end(n, reason, t.clock)
+		}
+	}
+}
+
+func (t *Table) emit(n slot, f *Flow, e *Event) {
+	t.event = *e
+	t.event.Slot, t.event.Flow, t.event.table = uint32(n), f, t
+	t.next.HandleEvent(&t.event)
+}
+
+// count adds a packet to the flow's account.
+func (f *Flow) count(p *ingest.Packet, d *decoded, side Side) {
+	s := &f.stats.Sides[side]
+	s.Packets++
+	s.Bytes += uint64(p.Length)
+	s.IPBytes += uint64(d.ipLength)
+	s.PayloadBytes += uint64(d.payloadLength)
+	if s.Packets == 1 || p.Time > s.Last {
+		s.Last = p.Time
+	}
+	f.stats.Last = max(f.stats.Last, p.Time)
+	s.TCPFlags |= d.tcpFlags
+}

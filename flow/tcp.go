@@ -1,0 +1,81 @@
+package flow
+
+import "time"
+
+func (t *Table) idle(proto Transport) time.Duration {
+	switch proto {
+	case TCP:
+		return t.cfg.TCPSetupIdle
+	case UDP:
+		return t.cfg.UDPIdle
+	default:
+		return t.cfg.OtherIdle
+	}
+}
+
+// startTCP notes how a TCP flow began and returns whether its initiator is the
+// key's B: the sender of a SYN, the receiver of a SYN+ACK, else the sender.
+func (f *Flow) startTCP(d *decoded) (initiatorIsB bool) {
+	switch d.tcpFlags & (tcpSYN | tcpACK) {
+	case tcpSYN:
+		f.stats.InitiatorBy = BySyn
+	case tcpSYN | tcpACK:
+		f.stats.InitiatorBy = BySynAck
+		f.stats.Midstream = true
+		return !d.swapped
+	default:
+		f.stats.Midstream = true
+	}
+	return d.swapped
+}
+
+// reusedBy says that a packet opens a new connection on the five-tuple of one
+// that is closing: a SYN with another initial sequence number.
+func (f *Flow) reusedBy(d *decoded) bool {
+	if f.state&closing == 0 || d.key.Proto != TCP || d.tcpFlags&(tcpSYN|tcpACK|tcpRST) != tcpSYN {
+		return false
+	}
+	side := f.side(d.swapped)
+	return f.stats.Sides[side].TCPFlags&tcpSYN == 0 || f.isn[side] != d.seq
+}
+
+// tcp follows the connection's state as far as its end needs it.
+func (t *Table) tcp(f *Flow, d *decoded, side Side) {
+	if d.tcpFlags&tcpSYN != 0 {
+		f.isn[side] = d.seq
+	}
+	if f.state&closing != 0 {
+		return
+	}
+	if f.state&established == 0 && f.isEstablished() {
+		f.state |= established
+		if f.state&idleFixed == 0 {
+			f.idle = uint32(t.cfg.TCPIdle.Milliseconds())
+		}
+	}
+	if d.tcpFlags&tcpFIN != 0 {
+		f.state |= finInitiator << side
+	}
+	switch {
+	case d.tcpFlags&tcpRST != 0:
+		t.startClosing(f, Rst)
+	case f.state&(finInitiator|finResponder) == finInitiator|finResponder:
+		t.startClosing(f, Fin)
+	}
+}
+
+// isEstablished says that data may flow: a handshake was seen from both sides,
+// or its end, or its middle.
+func (f *Flow) isEstablished() bool {
+	a, b := f.stats.Sides[Initiator].TCPFlags, f.stats.Sides[Responder].TCPFlags
+	return a&tcpACK != 0 && a&tcpRST == 0 && (b&tcpACK != 0 || f.stats.Midstream) || f.stats.Midstream && b&tcpACK != 0
+}
+
+// startClosing begins the flow's tail: from now on packets are counted and do
+// not keep it alive.
+func (t *Table) startClosing(f *Flow, why Reason) {
+	f.state |= closing
+	f.reason = why
+	f.lastClock = t.clock
+	f.idle = uint32(t.cfg.ClosingTail.Milliseconds())
+}
