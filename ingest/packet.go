@@ -33,6 +33,9 @@ type Interface struct {
 	LinkType LinkType
 	// Snaplen is the capture limit in bytes, 0 when there is none.
 	Snaplen int
+	// Device is the network interface that the capture file names, "" where it
+	// names none. It is text from the file: valid UTF-8 of at most 765 bytes.
+	Device string
 	// Input counts the inputs of the run from 0: all interfaces of one capture
 	// file have the same number.
 	Input int

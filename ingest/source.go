@@ -16,6 +16,29 @@ type Source interface {
 	Close() error
 }
 
+// Live is an optional ability of a Source whose packets come as they happen.
+type Live interface {
+	// Live reports whether packets must not wait for others: with several
+	// workers, what one ReadBatch returned is handed on before the next.
+	Live() bool
+}
+
+// Clocked is an optional ability of a Source that knows how late it is while
+// there are no packets.
+type Clocked interface {
+	// Clock is asked when ReadBatch returned nothing: no packet with an earlier
+	// time will follow. It reports false if it cannot tell.
+	Clock() (Timestamp, bool)
+}
+
+// Progress is an optional ability of a Source that has an end.
+type Progress interface {
+	// Progress returns how many bytes of the input, as stored, were read, and
+	// how many there are, 0 if that is unknown. It may be called from any
+	// goroutine.
+	Progress() (done, total int64)
+}
+
 // Handler is the stage after ingest. Each worker has one, and calls it from
 // one goroutine only.
 type Handler interface {

@@ -1,0 +1,234 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// Block types of pcapng (draft-ietf-opsawg-pcapng, section 11.1). All others
+// are skipped.
+const (
+	blockSection   = 0x0a0d0d0a // the same in either byte order
+	blockInterface = 1
+	blockPacket    = 2 // obsolete, section "Packet Block"
+	blockSimple    = 3
+	blockEnhanced  = 6
+)
+
+const (
+	byteOrderMagic = 0x1a2b3c4d
+	blockOverhead  = 12       // type, length, and the length again at the end
+	maxBlock       = 16 << 20 // as libpcap; a longer block is damage
+	maxInterfaces  = 4096     // per section
+)
+
+// pcapng cuts the blocks of a pcapng file.
+type pcapng struct {
+	name       string
+	input      int
+	swapped    bool // the section is big-endian
+	interfaces []ngInterface
+}
+
+// u16 reads in the section's byte order.
+func (p *pcapng) u16(b []byte) uint16 {
+	v := binary.LittleEndian.Uint16(b)
+	if p.swapped {
+		return bits.ReverseBytes16(v)
+	}
+	return v
+}
+
+// u32 reads in the section's byte order.
+func (p *pcapng) u32(b []byte) uint32 {
+	v := binary.LittleEndian.Uint32(b)
+	if p.swapped {
+		return bits.ReverseBytes32(v)
+	}
+	return v
+}
+
+// limit is the size of the longest block.
+func (p *pcapng) limit() int { return maxBlock }
+
+// cut implements format.
+func (p *pcapng) cut(w *window, packets []Packet) (n int, need int64, bad *fault) {
+	b := w.unread()
+	for n < len(packets) {
+		if need = blockOverhead; len(b) < blockOverhead {
+			break
+		}
+		kind := p.u32(b)
+		if kind == blockSection {
+			if bad = p.section(b); bad != nil {
+				break
+			}
+		}
+		size := int64(p.u32(b[4:]))
+		if size < blockOverhead || size%4 != 0 {
+			bad = faultf(4, "block of type %#x says it is %d bytes long", kind, size)
+			break
+		}
+		need = size
+		if size > maxBlock || int64(len(b)) < size {
+			break
+		}
+		if again := p.u32(b[size-4:]); again != uint32(size) {
+			bad = faultf(int(size-4), "block of type %#x says %d bytes at its begin and %d at its end", kind, size, again)
+			break
+		}
+		var found bool
+		if found, bad = p.block(kind, b[8:size-4:size-4], &packets[n]); bad != nil {
+			break
+		}
+		if found {
+			n++
+		}
+		b = b[size:]
+	}
+	w.start = w.end - len(b)
+	return n, need, bad
+}
+
+// section begins a section, whose byte order is needed to read even the length
+// of its own header.
+func (p *pcapng) section(b []byte) *fault {
+	switch magic := binary.LittleEndian.Uint32(b[8:]); magic {
+	case byteOrderMagic:
+		p.swapped = false
+	case bits.ReverseBytes32(byteOrderMagic):
+		p.swapped = true
+	default:
+		return faultf(8, "section header has byte-order magic %#08x, want 0x1a2b3c4d in either order", magic)
+	}
+	return nil
+}
+
+// block takes one block without its header and trailer. It reports whether the
+// block was a packet.
+func (p *pcapng) block(kind uint32, body []byte, packet *Packet) (found bool, bad *fault) {
+	switch kind {
+	case blockEnhanced:
+		return true, p.enhanced(body, packet)
+	case blockSimple:
+		return true, p.simple(body, packet)
+	case blockPacket:
+		return true, p.obsolete(body, packet)
+	case blockInterface:
+		return false, p.addInterface(body)
+	case blockSection:
+		return false, p.sectionHeader(body)
+	default:
+		return false, nil
+	}
+}
+
+// sectionHeader takes the body of a section header block (section 4.1).
+func (p *pcapng) sectionHeader(body []byte) *fault {
+	if len(body) < 16 {
+		return faultf(4, "section header has %d bytes, want at least 16", len(body))
+	}
+	if major := p.u16(body[4:]); major != 1 {
+		return faultf(12, "pcapng version %d.%d is not known, only version 1", major, p.u16(body[6:]))
+	}
+	// Interfaces are told anew in each section. Earlier ones may still be in use.
+	p.interfaces = nil
+	return nil
+}
+
+// enhanced takes the body of an enhanced packet block (section 4.3).
+func (p *pcapng) enhanced(body []byte, packet *Packet) *fault {
+	const header = 20
+	if len(body) < header {
+		return faultf(4, "enhanced packet block has %d bytes, want at least %d", len(body), header)
+	}
+	return p.packet(p.u32(body), body, header, packet)
+}
+
+// obsolete takes the body of a packet block (appendix A), which differs from an
+// enhanced one in its first four bytes only.
+func (p *pcapng) obsolete(body []byte, packet *Packet) *fault {
+	const header = 20
+	if len(body) < header {
+		return faultf(4, "packet block has %d bytes, want at least %d", len(body), header)
+	}
+	return p.packet(uint32(p.u16(body)), body, header, packet)
+}
+
+// packet takes the time, the lengths, the data and the flags of a packet.
+func (p *pcapng) packet(id uint32, body []byte, header int, packet *Packet) *fault {
+	if int64(id) >= int64(len(p.interfaces)) {
+		return faultf(8, "packet of interface %d, the section has %d", id, len(p.interfaces))
+	}
+	from := &p.interfaces[id]
+	captured := p.u32(body[12:])
+	if bad := p.data(captured, body, header, packet); bad != nil {
+		return bad
+	}
+	packet.Length = wireLength(captured, p.u32(body[16:]))
+	packet.Time = from.resolution.timestamp(uint64(p.u32(body[4:]))<<32 | uint64(p.u32(body[8:])))
+	packet.Interface = from.shared
+	fcs := from.fcs
+	if options := header + (int(captured)+3)&^3; options < len(body) {
+		fcs = p.fcsOption(body[options:], fcs)
+	}
+	if fcs > 0 {
+		packet.stripFCS(fcs)
+	}
+	return nil
+}
+
+// simple takes the body of a simple packet block (section 4.4): no time, the
+// section's first interface, and its capture limit decides how much there is.
+func (p *pcapng) simple(body []byte, packet *Packet) *fault {
+	const header = 4
+	if len(body) < header {
+		return faultf(4, "simple packet block has %d bytes, want at least %d", len(body), header)
+	}
+	if len(p.interfaces) == 0 {
+		return faultf(8, "packet of interface 0, the section has 0")
+	}
+	from := &p.interfaces[0]
+	length := p.u32(body)
+	captured := length
+	if from.snaplen > 0 {
+		captured = min(captured, from.snaplen)
+	}
+	if bad := p.data(captured, body, header, packet); bad != nil {
+		return bad
+	}
+	packet.Length = wireLength(captured, length)
+	packet.Time = 0
+	packet.Interface = from.shared
+	if from.fcs > 0 {
+		packet.stripFCS(from.fcs)
+	}
+	return nil
+}
+
+// data takes what was captured.
+func (p *pcapng) data(captured uint32, body []byte, header int, packet *Packet) *fault {
+	if captured > maxPacket {
+		return faultf(8+header, "record says %d bytes, more than the %d that a packet may have", captured, maxPacket)
+	}
+	end := header + int(captured)
+	if end > len(body) {
+		return faultf(8+header, "record says %d bytes, block has %d left", captured, len(body)-header)
+	}
+	packet.Data = body[header:end:end]
+	return nil
+}
+
+// short implements format.
+func (p *pcapng) short(rest []byte, need int64) (skip int, reason string) {
+	if len(rest) < blockOverhead {
+		return 0, fmt.Sprintf("block has at least %d bytes, file has %d left", blockOverhead, len(rest))
+	}
+	return 0, fmt.Sprintf("block says %d bytes, file has %d left", need, len(rest))
+}
+
+// long implements format.
+func (p *pcapng) long(need int64) (skip int, reason string) {
+	return 0, fmt.Sprintf("block says %d bytes, more than the %d that a block may have", need, maxBlock)
+}
