@@ -1,0 +1,144 @@
+package dns
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"flowscope/flow"
+	"flowscope/session"
+)
+
+// malformed is the anomaly of all three protocols.
+var malformed = session.AnomalyType{
+	Name:      "dns_malformed",
+	Severity:  session.Warning,
+	Meaning:   "a DNS message does not follow its format; what could be read of it is published",
+	Reference: "RFC 1035 section 4.1",
+}
+
+// The ports of the multicast protocols.
+const (
+	mdnsPort  = 5353
+	llmnrPort = 5355
+)
+
+// netbiosPort is the name service of NetBIOS over TCP/IP: the same header, other
+// contents (RFC 1002 section 4.2).
+const netbiosPort = 137
+
+// protocol is what the parsers of one factory share. It never changes.
+type protocol struct {
+	config  Config
+	pairing bool
+	mdns    bool
+	seed    uint64
+	scratch *sync.Pool
+}
+
+func newProtocol(c Config, pairing, mdns bool) *protocol {
+	return &protocol{
+		config:  c,
+		pairing: pairing,
+		mdns:    mdns,
+		seed:    maphash.Comparable(maphash.MakeSeed(), 0) | 1,
+		scratch: &sync.Pool{New: func() any { return new(scratch) }},
+	}
+}
+
+// Factory makes parsers of unicast DNS.
+type Factory struct {
+	description session.Protocol
+	shared      *protocol
+}
+
+var (
+	_ session.DatagramParserFactory = (*Factory)(nil)
+	_ session.Configurable          = (*Factory)(nil)
+	_ session.DatagramParserFactory = (*MulticastFactory)(nil)
+)
+
+// New returns the factory of protocol dns with the default options.
+func New() *Factory { return newFactory(DefaultConfig()) }
+
+func newFactory(c Config) *Factory {
+	return &Factory{
+		description: session.Protocol{
+			Name:       "dns",
+			Title:      "Domain Name System",
+			Transports: []flow.Transport{flow.UDP},
+			Ports:      c.Ports,
+			Messages:   []session.Message{new(Query), new(Response), new(Unanswered)},
+			Anomalies:  []*session.AnomalyType{&malformed},
+		},
+		shared: newProtocol(c, true, false),
+	}
+}
+
+// Protocol implements session.Factory.
+func (f *Factory) Protocol() *session.Protocol { return &f.description }
+
+// NewDatagramParser implements session.DatagramParserFactory.
+func (f *Factory) NewDatagramParser() session.DatagramParser { return newParser(f.shared) }
+
+// Config implements session.Configurable; it returns a *Config.
+func (f *Factory) Config() any {
+	c := f.shared.config
+	c.Ports = slices.Clone(c.Ports)
+	return &c
+}
+
+// WithConfig implements session.Configurable; it takes a *Config.
+func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
+	c, ok := cfg.(*Config)
+	if !ok {
+		return nil, fmt.Errorf("dns: options are a %T, want a *dns.Config", cfg)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("dns: %w", err)
+	}
+	own := *c
+	own.Ports = slices.Clone(c.Ports)
+	return newFactory(own), nil
+}
+
+// MulticastFactory makes parsers of mDNS or LLMNR. They have no options, and
+// they do not pair queries with responses: those travel in different flows.
+type MulticastFactory struct {
+	description session.Protocol
+	port        uint16
+	shared      *protocol
+}
+
+// NewMDNS returns the factory of protocol mdns (RFC 6762).
+func NewMDNS() *MulticastFactory {
+	return newMulticast("mdns", "Multicast DNS", mdnsPort, newProtocol(DefaultConfig(), false, true))
+}
+
+// NewLLMNR returns the factory of protocol llmnr (RFC 4795). In its messages aa
+// is the conflict bit C and rd the tentative bit T of section 2.1.1.
+func NewLLMNR() *MulticastFactory {
+	return newMulticast("llmnr", "Link-Local Multicast Name Resolution", llmnrPort, newProtocol(DefaultConfig(), false, false))
+}
+
+func newMulticast(name, title string, port uint16, shared *protocol) *MulticastFactory {
+	return &MulticastFactory{
+		description: session.Protocol{
+			Name:       name,
+			Title:      title,
+			Transports: []flow.Transport{flow.UDP},
+			Ports:      []uint16{port},
+			Messages:   []session.Message{new(Query), new(Response)},
+			Anomalies:  []*session.AnomalyType{&malformed},
+		},
+		port:   port,
+		shared: shared,
+	}
+}
+
+// Protocol implements session.Factory.
+func (f *MulticastFactory) Protocol() *session.Protocol { return &f.description }
+
+// NewDatagramParser implements session.DatagramParserFactory.
+func (f *MulticastFactory) NewDatagramParser() session.DatagramParser { return newParser(f.shared) }

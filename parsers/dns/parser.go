@@ -1,0 +1,208 @@
+package dns
+
+import (
+	"time"
+
+	"flowscope/flow"
+	"flowscope/ingest"
+	"flowscope/session"
+)
+
+// answeredIdle is how long a flow may rest once all its queries are answered.
+const answeredIdle = 10 * time.Second
+
+// scratch is what parsing one message needs beside the state of its flow. Flows
+// are many and messages are parsed one at a time, so parsers borrow it.
+type scratch struct {
+	decoder
+	query      Query
+	response   Response
+	unanswered Unanswered
+	rtt        int64
+}
+
+// parser is the state of one flow.
+type parser struct {
+	shared  *protocol
+	pending pending
+	armed   ingest.Timestamp // the deadline last asked for, 0 if none
+	idleSet bool
+}
+
+var (
+	_ session.DatagramParser = (*parser)(nil)
+	_ session.Waker          = (*parser)(nil)
+	_ session.Closer         = (*parser)(nil)
+	_ session.Resetter       = (*parser)(nil)
+)
+
+func newParser(p *protocol) *parser { return &parser{shared: p} }
+
+// Reset implements session.Resetter.
+func (p *parser) Reset() {
+	p.pending.reset()
+	p.armed, p.idleSet = 0, false
+}
+
+// borrow and giveBack bracket the use of scratch memory. A panic in between
+// leaves it to the garbage collector.
+func (p *parser) borrow() *scratch {
+	s := p.shared.scratch.Get().(*scratch)
+	s.mdns = p.shared.mdns
+	return s
+}
+
+func (p *parser) giveBack(s *scratch) {
+	s.msg = nil
+	p.shared.scratch.Put(s)
+}
+
+// Parse implements session.DatagramParser. It always returns nil.
+func (p *parser) Parse(payload []byte, side flow.Side, out *session.Output) error {
+	s := p.borrow()
+	if len(payload) > 2 && payload[2]&0x80 != 0 {
+		p.response(s, payload, side, out)
+	} else {
+		p.query(s, payload, side, out)
+	}
+	p.giveBack(s)
+	return nil
+}
+
+// report raises the anomaly if anything was wrong that the capture does not
+// account for, and returns whether the message is incomplete.
+func (s *scratch) report(out *session.Output) (truncated bool) {
+	if s.problem != "" && !out.Truncated() {
+		out.Anomaly(&malformed, s.problem)
+	}
+	return s.cut || out.Truncated()
+}
+
+func (p *parser) query(s *scratch, payload []byte, side flow.Side, out *session.Output) {
+	q := &s.query
+	readable := s.decode(payload, &q.Message)
+	truncated := s.report(out)
+	if !readable {
+		return
+	}
+	q.Retries = 0
+	if p.shared.pairing {
+		q.Retries = p.ask(s, payload, side, truncated, out)
+	}
+	out.EmitWith(session.Emission{Message: q, Side: side, Truncated: truncated})
+}
+
+// ask starts a transaction, or counts one more query of it, and returns how many
+// queries came before.
+func (p *parser) ask(s *scratch, payload []byte, side flow.Side, truncated bool, out *session.Output) uint32 {
+	if n := p.pending.find(s.query.ID, side, payload[headerSize:s.keyEnd]); n != 0 {
+		q := &p.pending.slots[n-1]
+		q.retries++
+		return q.retries
+	}
+	if int(p.pending.n) >= p.shared.config.MaxPending {
+		p.expire(out, out.Now(), false)
+	}
+	p.pending.add(payload, s.keyEnd, side, out.Now(), truncated, p.shared.seed)
+	p.arm(out)
+	return 0
+}
+
+func (p *parser) response(s *scratch, payload []byte, side flow.Side, out *session.Output) {
+	r := &s.response
+	readable := s.decode(payload, &r.Message)
+	truncated := s.report(out)
+	if !readable {
+		return
+	}
+	r.RTT, r.Retries = nil, 0
+	if p.shared.pairing {
+		p.answer(s, payload, side.Opposite(), out)
+	}
+	out.EmitWith(session.Emission{Message: r, Side: side, Truncated: truncated})
+}
+
+// answer ends the transaction that a response belongs to, if there is one.
+func (p *parser) answer(s *scratch, payload []byte, asker flow.Side, out *session.Output) {
+	var n uint16
+	if s.keyEnd == headerSize {
+		n = p.pending.findID(s.response.ID, asker)
+	} else {
+		n = p.pending.find(s.response.ID, asker, payload[headerSize:s.keyEnd])
+	}
+	if n == 0 {
+		return
+	}
+	q := &p.pending.slots[n-1]
+	if s.rtt = int64(out.Now() - q.first); s.rtt >= 0 {
+		s.response.RTT = &s.rtt
+	}
+	s.response.Retries = q.retries
+	if s.keyType == typeAXFR || s.keyType == typeIXFR {
+		q.answered = true // a transfer has many responses
+	} else {
+		p.pending.remove(n)
+		p.arm(out)
+	}
+	if p.pending.n == 0 && !p.idleSet {
+		p.idleSet = true
+		out.SetIdle(max(answeredIdle, p.shared.config.UnansweredAfter))
+	}
+}
+
+// arm asks to be woken when the oldest transaction is due.
+func (p *parser) arm(out *session.Output) {
+	var due ingest.Timestamp
+	if p.pending.head != 0 {
+		due = p.due(p.pending.head)
+	}
+	if due != p.armed {
+		p.armed = due
+		out.WakeAt(due)
+	}
+}
+
+func (p *parser) due(slot uint16) ingest.Timestamp {
+	return p.pending.slots[slot-1].first.Add(p.shared.config.UnansweredAfter)
+}
+
+// Wake implements session.Waker: it reports the transactions that are due, each
+// at its own deadline.
+func (p *parser) Wake(out *session.Output) error {
+	p.armed = 0
+	for p.pending.head != 0 && p.due(p.pending.head) <= out.Now() {
+		p.expire(out, p.due(p.pending.head), false)
+	}
+	p.arm(out)
+	return nil
+}
+
+// Close implements session.Closer: it reports the transactions that are left.
+func (p *parser) Close(reason flow.Reason, out *session.Output) {
+	cutOff := reason == flow.EndOfInput || reason == flow.Shutdown
+	for p.pending.head != 0 {
+		if due := p.due(p.pending.head); due <= out.Now() {
+			p.expire(out, due, false)
+		} else {
+			p.expire(out, out.Now(), cutOff)
+		}
+	}
+}
+
+// expire ends the oldest transaction and reports it as unanswered, at the given
+// time and from the copy that was kept of its query.
+func (p *parser) expire(out *session.Output, at ingest.Timestamp, cutOff bool) {
+	n := p.pending.head
+	q := p.pending.slots[n-1]
+	p.pending.remove(n)
+	if q.answered {
+		return
+	}
+	s := p.borrow()
+	u := &s.unanswered
+	s.decode(q.raw, &u.Message)
+	u.Size = int(q.size)
+	u.Retries, u.CutOff = q.retries, cutOff
+	out.EmitWith(session.Emission{Message: u, Side: q.side, Time: at, Start: q.first, Truncated: q.cut || s.cut})
+	p.giveBack(s)
+}

@@ -1,0 +1,110 @@
+package dns
+
+import (
+	"encoding/base64"
+	"strconv"
+	"time"
+)
+
+// appendDDD appends an octet as a backslash and three decimal digits (RFC 1035
+// section 5.1).
+func appendDDD(b []byte, c byte) []byte {
+	return append(b, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+}
+
+// appendQuoted appends a character-string in quotes (RFC 1035 section 5.1).
+func appendQuoted(b, s []byte) []byte {
+	return append(appendEscaped(append(b, '"'), s), '"')
+}
+
+// appendEscaped appends the inside of a quoted string.
+func appendEscaped(b, s []byte) []byte {
+	for _, c := range s {
+		switch {
+		case c < ' ' || c > '~':
+			b = appendDDD(b, c)
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+const (
+	lowerDigits = "0123456789abcdef"
+	upperDigits = "0123456789ABCDEF"
+)
+
+func appendHex(b, s []byte, digits string) []byte {
+	for _, c := range s {
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return b
+}
+
+// appendGroups appends hex digits with a separator after every n octets.
+func appendGroups(b, s []byte, n int, sep byte, digits string) []byte {
+	for i, c := range s {
+		if i > 0 && i%n == 0 {
+			b = append(b, sep)
+		}
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return b
+}
+
+func appendBase64(b, s []byte) []byte { return base64.StdEncoding.AppendEncode(b, s) }
+
+// appendBase32 appends base32 with extended hex alphabet and no padding (RFC
+// 4648 section 7), as NSEC3 uses it.
+func appendBase32(b, s []byte) []byte {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+	bits, n := uint(0), 0
+	for _, c := range s {
+		bits, n = bits<<8|uint(c), n+8
+		for n >= 5 {
+			n -= 5
+			b = append(b, digits[bits>>n&31])
+		}
+	}
+	if n > 0 {
+		b = append(b, digits[bits<<(5-n)&31])
+	}
+	return b
+}
+
+// appendIPv4 appends four octets as a dotted quad.
+func appendIPv4(b, ip []byte) []byte {
+	for i, c := range ip[:4] {
+		if i > 0 {
+			b = append(b, '.')
+		}
+		switch {
+		case c >= 100:
+			b = append(b, '0'+c/100, '0'+c/10%10, '0'+c%10)
+		case c >= 10:
+			b = append(b, '0'+c/10, '0'+c%10)
+		default:
+			b = append(b, '0'+c)
+		}
+	}
+	return b
+}
+
+// appendTime appends seconds since the epoch as YYYYMMDDHHmmSS in UTC (RFC 4034
+// section 3.2).
+func appendTime(b []byte, seconds int64) []byte {
+	return time.Unix(seconds, 0).UTC().AppendFormat(b, "20060102150405")
+}
+
+// appendPadded appends n with at least width digits.
+func appendPadded(b []byte, n uint64, width int) []byte {
+	for p, w := uint64(10), 1; w < width; p, w = p*10, w+1 {
+		if n < p {
+			b = append(b, '0')
+		}
+	}
+	return strconv.AppendUint(b, n, 10)
+}

@@ -1,0 +1,17 @@
+// Package parsers lists the built-in protocols, and nothing else.
+package parsers
+
+import (
+	"flowscope/parsers/dns"
+	"flowscope/session"
+)
+
+// All returns the factories of all built-in protocols in the order in which
+// they are tried. Each call makes new ones.
+func All() []session.Factory {
+	return []session.Factory{
+		dns.New(),
+		dns.NewMDNS(),
+		dns.NewLLMNR(),
+	}
+}
