@@ -43,8 +43,8 @@ type Event struct {
 	table *Table
 }
 
-// Info fills what events say of the flow. The lists in it may be shared with the
-// table: they are read-only and valid until the flow has closed.
+// Info fills what events say of the flow. The lists in it are borrowed: from the
+// table until the flow has closed, or from info itself until its next use.
 func (e *Event) Info(info *Info) {
 	f := e.Flow
 	info.ID, info.CommunityID, info.HasCommunityID = f.id, f.community, true
@@ -58,8 +58,9 @@ func (e *Event) Info(info *Info) {
 	}
 	info.VLANs, info.Tunnels = nil, nil
 	if f.key.Scope != 0 {
-		vlans, n, _ := scopeVLANs(f.key.Scope)
-		info.VLANs = append([]uint16(nil), vlans[:n]...)
+		var n int
+		info.vlans, n, _ = scopeVLANs(f.key.Scope)
+		info.VLANs = info.vlans[:n]
 	}
 }
 

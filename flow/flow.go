@@ -23,10 +23,10 @@ type Flow struct {
 
 	id         ID
 	community  CommunityID
+	idle       uint32           // idle time-out in milliseconds; 0: the record is free
 	armed      ingest.Timestamp // when the timer entry fires; noDeadline: there is none
 	wake       ingest.Timestamp // when the handler wants to be woken; noDeadline: never
 	next, prev slot             // timer list
-	idle       uint32           // idle time-out in milliseconds
 }
 
 // state is a set of bits.

@@ -47,6 +47,8 @@ type Info struct {
 	Tunnels  []Tunnel
 	// Source is the capture file or network interface of the first packet.
 	Source string
+
+	vlans [maxPackedVLANs]uint16 // what VLANs points to in the common case
 }
 
 // InitiatorBy says how the initiator was found.
