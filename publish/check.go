@@ -1,6 +1,9 @@
 package publish
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // The limits of a payload. They hold for reading; nothing that an Encoder writes
 // comes near them.
@@ -44,54 +47,114 @@ func Check(data []byte) error {
 	return nil
 }
 
+// head is what a head byte says of its value.
+type head struct {
+	length   uint8 // bytes of the length that follows: 0, 1, 2 or 4
+	fixed    uint8 // bytes behind the length whose number the head byte tells
+	elements uint8 // elements whose number the head byte tells
+	each     uint8 // elements per unit of the length; 0 where it counts bytes
+	reserved bool
+	nests    bool
+}
+
+// heads is the format overview of the msgpack specification.
+var heads = func() (h [256]head) {
+	for c := range 0x10 {
+		h[0x80+c] = head{elements: uint8(2 * c), nests: true}
+		h[0x90+c] = head{elements: uint8(c), nests: true}
+	}
+	for c := range 0x20 {
+		h[0xa0+c] = head{fixed: uint8(c)}
+	}
+	h[0xc1] = head{reserved: true}
+	for i, n := range []uint8{1, 2, 4} {
+		h[0xc4+i] = head{length: n}           // bin
+		h[0xc7+i] = head{length: n, fixed: 1} // ext
+		h[0xd9+i] = head{length: n}           // str
+	}
+	h[0xca], h[0xcb] = head{fixed: 4}, head{fixed: 8} // float
+	for i, n := range []uint8{1, 2, 4, 8} {
+		h[0xcc+i], h[0xd0+i] = head{fixed: n}, head{fixed: n} // uint, int
+	}
+	for i, n := range []uint8{1, 2, 4, 8, 16} {
+		h[0xd4+i] = head{fixed: 1 + n} // fixext
+	}
+	for i, n := range []uint8{2, 4} {
+		h[0xdc+i] = head{length: n, each: 1, nests: true} // array
+		h[0xde+i] = head{length: n, each: 2, nests: true} // map
+	}
+	return h
+}()
+
 // measure returns the length of the value that data begins with, having checked
-// all of it; with an error, how far it came.
+// all of it.
 func measure(data []byte) (int, error) {
-	if len(data) > MaxPayload+1 {
-		data = data[:MaxPayload+1]
+	tooShort := ErrCutShort
+	if len(data) > MaxPayload {
+		data, tooShort = data[:MaxPayload], ErrTooLarge
 	}
 	var (
-		r     = reader{b: data}
-		v     value
-		open  [MaxDepth]uint32 // values still to come, per open container
+		pos   int
+		left  = uint64(1)      // values still to come in the innermost container
+		outer [MaxDepth]uint64 // and in those around it
 		depth int
 	)
 	for count := 0; ; count++ {
 		if count == MaxValues {
-			return r.pos, ErrTooMany
+			return 0, ErrTooMany
 		}
-		if err := r.next(&v); err != nil {
-			if err == ErrCutShort && len(data) > MaxPayload {
-				err = ErrTooLarge
+		if pos >= len(data) {
+			return 0, tooShort
+		}
+		h := &heads[data[pos]]
+		pos++
+		left--
+		skip, elements := uint64(h.fixed), uint64(h.elements)
+		if h.length != 0 {
+			if len(data)-pos < int(h.length) {
+				return 0, tooShort
 			}
-			return r.pos, err
+			n := bigEndian(data[pos : pos+int(h.length)])
+			pos += int(h.length)
+			if h.each != 0 {
+				elements = n * uint64(h.each)
+			} else {
+				skip += n
+			}
 		}
-		if v.format == arrayFormat || v.format == mapFormat {
+		rest := uint64(len(data) - pos)
+		if skip > rest || elements > rest {
+			return 0, tooShort
+		}
+		pos += int(skip)
+		if h.nests {
 			if depth == MaxDepth {
-				return r.pos, ErrTooDeep
+				return 0, ErrTooDeep
 			}
-			left := uint32(v.n)
-			if v.format == mapFormat {
-				left *= 2
-			}
-			if left > 0 {
-				open[depth] = left
-				depth++
-				continue
-			}
+			outer[depth] = left
+			depth++
+			left = elements
+		} else if h.reserved {
+			return 0, ErrReserved
 		}
-		for depth > 0 {
-			open[depth-1]--
-			if open[depth-1] > 0 {
-				break
+		for left == 0 {
+			if depth == 0 {
+				return pos, nil
 			}
 			depth--
+			left = outer[depth]
 		}
-		if depth == 0 {
-			if r.pos > MaxPayload {
-				return r.pos, ErrTooLarge
-			}
-			return r.pos, nil
-		}
+	}
+}
+
+// bigEndian reads a length of 1, 2 or 4 bytes.
+func bigEndian(b []byte) uint64 {
+	switch len(b) {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b))
+	default:
+		return uint64(binary.BigEndian.Uint32(b))
 	}
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"slices"
+	"unsafe"
 
 	"flowscope/flow"
 	"flowscope/session"
@@ -161,7 +162,8 @@ func (e *Encoder) appendID(b []byte, ev *session.SessionEvent, flowMap []byte) (
 	}
 	b = append(b, 0xd9, 0)
 	start = len(b)
-	b = append(b, flowMap[flowIDStart:flowIDStart+flowIDLen]...)
+	digits := (*[flowIDLen]byte)(flowMap[flowIDStart:])
+	b = append(append(b, digits[:16]...), digits[16:]...) // in place, see appendKey
 	b = append(b, '-')
 	if ev.Type == session.Tick {
 		b = append(b, 't')
@@ -174,8 +176,8 @@ func (e *Encoder) appendID(b []byte, ev *session.SessionEvent, flowMap []byte) (
 func (e *Encoder) appendTopic(b []byte, ev *session.SessionEvent) []byte {
 	if uint(ev.Topic) < uint(len(e.topics)) {
 		t := &e.topics[ev.Topic]
-		if ev.Type == t.Type && ev.Kind == t.Kind && ev.Protocol == t.Protocol &&
-			(ev.Run == e.run || ev.Run == "") && (ev.Sensor == e.sensor || ev.Sensor == "") {
+		if ev.Type == t.Type && same(ev.Kind, t.Kind) && same(ev.Protocol, t.Protocol) &&
+			(ev.Run == "" || same(ev.Run, e.run)) && (ev.Sensor == "" || same(ev.Sensor, e.sensor)) {
 			return append(b, t.pairs...)
 		}
 	}
@@ -187,6 +189,11 @@ func (e *Encoder) appendTopic(b []byte, ev *session.SessionEvent) []byte {
 		run = e.run
 	}
 	return appendTopicPairs(b, sensor, run, session.Topic{Protocol: ev.Protocol, Kind: ev.Kind, Type: ev.Type})
+}
+
+// same is a == b, in place for what it nearly always is: one string and itself.
+func same(a, b string) bool {
+	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
 }
 
 func appendTopicPairs(b []byte, sensor, run string, t session.Topic) []byte {

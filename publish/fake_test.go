@@ -72,7 +72,7 @@ func (f *fakeFactory) Protocol() *session.Protocol               { return &f.pro
 func (f *fakeFactory) Probe(*session.Sample) session.Verdict     { return session.No }
 func (f *fakeFactory) NewDatagramParser() session.DatagramParser { return nil }
 func (f *fakeFactory) NewSessionParser() session.SessionParser   { return nil }
-func (f *fakeFactory) with(m ...session.Message) *fakeFactory { f.protocol.Messages = m; return f }
+func (f *fakeFactory) with(m ...session.Message) *fakeFactory    { f.protocol.Messages = m; return f }
 
 func newFakeFactory(name string, m ...session.Message) *fakeFactory {
 	f := &fakeFactory{session.Protocol{Name: name, Transports: []flow.Transport{flow.UDP}}}
@@ -103,6 +103,8 @@ func fakeFlow() *flow.Info {
 		Source:         "eth0",
 	}
 }
+
+func fakeAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 func fakeQuery() *query {
 	return &query{

@@ -73,9 +73,13 @@ func appendJSONFloat(b []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(b, "null"...)
 	}
-	format := byte('f')
-	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		format = 'e'
+	if abs := math.Abs(f); abs == 0 || abs >= 1e-6 && abs < 1e21 {
+		return strconv.AppendFloat(b, f, 'f', -1, bits)
 	}
-	return strconv.AppendFloat(b, f, format, -1, bits)
+	b = strconv.AppendFloat(b, f, 'e', -1, bits)
+	if n := len(b); b[n-2] == '0' && b[n-3] == '-' { // e-09, the only form with a zero in front
+		b[n-2] = b[n-1]
+		b = b[:n-1]
+	}
+	return b
 }
