@@ -1,0 +1,196 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Auth is how to log in at a NATS server. At most one of Credentials, NKeySeed,
+// UserFile and TokenFile, and a client certificate with or without them, since
+// servers use it on a layer of its own. Secrets are in files that only their
+// owner may read.
+type Auth struct {
+	// Credentials is a .creds file. Default "": none.
+	Credentials string `yaml:"credentials"`
+	// NKeySeed is a file with an nkey seed. Default "": none.
+	NKeySeed string `yaml:"nkey_seed"`
+	// UserFile is a file of one line, user:password. Default "": none.
+	UserFile string `yaml:"user_file"`
+	// TokenFile is a file of one line. Default "": none.
+	TokenFile string `yaml:"token_file"`
+	// CA is a file of PEM certificates that the server's is checked against.
+	// Default "": those of the system.
+	CA string `yaml:"ca"`
+	// Certificate and Key are PEM files of a client certificate. Default "":
+	// none.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	// TLSFirst begins with TLS, before the server has said anything. Default
+	// false.
+	TLSFirst bool `yaml:"tls_first"`
+}
+
+// Validate checks which options go together; files are read by Connect.
+func (a Auth) Validate() error {
+	var ways []string
+	for _, w := range []struct{ name, value string }{
+		{"credentials", a.Credentials}, {"nkey_seed", a.NKeySeed},
+		{"user_file", a.UserFile}, {"token_file", a.TokenFile},
+	} {
+		if w.value != "" {
+			ways = append(ways, w.name)
+		}
+	}
+	if len(ways) > 1 {
+		return fmt.Errorf("auth: %s: want one way to log in", strings.Join(ways, " and "))
+	}
+	if (a.Certificate == "") != (a.Key == "") {
+		return errors.New("auth: certificate and key: want both or none")
+	}
+	return nil
+}
+
+func (a Auth) options() ([]nats.Option, error) {
+	var opts []nats.Option
+	for _, f := range []string{a.Credentials, a.NKeySeed, a.Key} {
+		if err := checkSecret(f); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case a.Credentials != "":
+		opts = append(opts, nats.UserCredentials(a.Credentials))
+	case a.NKeySeed != "":
+		o, err := nats.NkeyOptionFromSeed(a.NKeySeed)
+		if err != nil {
+			return nil, fmt.Errorf("auth: nkey_seed %s: not a file with an nkey seed", a.NKeySeed)
+		}
+		opts = append(opts, o)
+	case a.UserFile != "":
+		line, err := readSecret(a.UserFile)
+		if err != nil {
+			return nil, err
+		}
+		user, password, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("auth: user_file %s: want user:password", a.UserFile)
+		}
+		opts = append(opts, nats.UserInfo(user, password))
+	case a.TokenFile != "":
+		token, err := readSecret(a.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.Token(token))
+	}
+	if a.CA != "" {
+		opts = append(opts, nats.RootCAs(a.CA))
+	}
+	if a.Certificate != "" {
+		opts = append(opts, nats.ClientCert(a.Certificate, a.Key))
+	}
+	if a.TLSFirst {
+		opts = append(opts, nats.TLSHandshakeFirst())
+	}
+	return opts, nil
+}
+
+// checkSecret refuses files that others may read.
+func checkSecret(path string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("auth: %s has mode %04o: others may use it; want 0600 or 0640", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+func readSecret(path string) (string, error) {
+	if err := checkSecret(path); err != nil {
+		return "", err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("auth: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// connectPause is how long Connect waits between two attempts.
+const connectPause = 250 * time.Millisecond
+
+// ConnectionOptions are the options that a publisher's connection needs, in
+// whichever way it is made: it is re-established for ever, whatever the server
+// says, and what cannot be sent is not kept in a hidden buffer, because the
+// transport keeps it. Changes of state go to log.
+func ConnectionOptions(sensor string, log *slog.Logger) []nats.Option {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return []nats.Option{
+		nats.Name("flowscope/" + sensor),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(connectPause),
+		nats.ReconnectJitter(100*time.Millisecond, time.Second),
+		nats.PingInterval(10 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(5 * time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("disconnected from NATS", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("NATS reports an error", "error", err)
+		}),
+	}
+}
+
+// Connect connects to cfg.Servers. It tries until cfg.ConnectTimeout is over or
+// ctx ends; the error then says why the last attempt failed. A refused login is
+// not tried again.
+func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger) (*nats.Conn, error) {
+	if len(cfg.Servers) == 0 {
+		return nil, errors.New("connect to NATS: no servers given")
+	}
+	login, err := cfg.Auth.options()
+	if err != nil {
+		return nil, err
+	}
+	urls := strings.Join(cfg.Servers, ",")
+	deadline := time.Now().Add(cfg.ConnectTimeout)
+	for {
+		opts := append(ConnectionOptions(sensor, log), login...)
+		opts = append(opts, nats.Timeout(max(time.Until(deadline), time.Millisecond)))
+		nc, err := nats.Connect(urls, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
+			time.Until(deadline) < connectPause {
+			return nil, fmt.Errorf("connect to %s within %v: %w", urls, cfg.ConnectTimeout, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to %s: %w", urls, errors.Join(ctx.Err(), err))
+		case <-time.After(connectPause):
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"flowscope/session"
+)
+
+// Options is what a Publisher needs beside its configuration.
+type Options struct {
+	// Sensor is the sensor's name, Run the id of this run.
+	Sensor, Run string
+	// Registry numbers the topics.
+	Registry *session.Registry
+	// Workers is the number of sinks.
+	Workers int
+	// Live says that capture cannot wait: without room in the queue events are
+	// dropped and counted, and each tick hands over what there is.
+	Live bool
+	// Log takes state changes; nil is silence.
+	Log *slog.Logger
+}
+
+// Publisher takes events from the workers' sinks through one bounded queue to a
+// Transport, and keeps the account of them. Its methods may be called from any
+// goroutine.
+type Publisher struct {
+	opts      Options
+	live      bool
+	subjects  []string
+	rules     []rule
+	queue     *queue
+	account   *account
+	transport Transport
+	newEnc    func() appender
+	sensor    sensorEvents
+
+	started  sync.Once
+	finished chan struct{} // closed when Run returns
+	mu       sync.Mutex
+	running  bool
+	err      error // why Run returned
+	cancel   context.CancelFunc
+	closing  sync.Once
+	closeErr error
+}
+
+// New returns a publisher; nothing runs before Run is called. The transport is
+// the publisher's from then on, also when New fails.
+func New(cfg Config, opts Options, t Transport) (*Publisher, error) {
+	p, err := newPublisher(cfg, opts, t, func() appender { return NewEncoder(opts.Sensor, opts.Run, opts.Registry.Topics()) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("publisher: %w", err), t.close())
+	}
+	return p, nil
+}
+
+func newPublisher(cfg Config, opts Options, t Transport, newEnc func() appender) (*Publisher, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if opts.Registry == nil || opts.Workers < 1 {
+		return nil, errors.New("want a registry and at least one worker")
+	}
+	subjects, err := Subjects(cfg.Prefix, opts.Sensor, opts.Registry.Topics())
+	if err != nil {
+		return nil, err
+	}
+	rules, err := newRules(&cfg, opts.Registry)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Publisher{
+		opts: opts, live: opts.Live, subjects: subjects, rules: rules,
+		queue:     newQueue(cfg.QueueBytes),
+		account:   newAccount(opts.Workers, len(subjects)),
+		transport: t, newEnc: newEnc,
+		finished: make(chan struct{}),
+	}
+	p.sensor.init(p)
+	t.bind(p)
+	return p, nil
+}
+
+// Sink returns the end for one worker, 0 to Workers-1; each worker has one sink
+// and uses it from one goroutine.
+func (p *Publisher) Sink(worker int) session.Sink {
+	if worker < 0 || worker >= p.opts.Workers {
+		panic(fmt.Sprintf("publish: sink of worker %d of %d", worker, p.opts.Workers))
+	}
+	return &sink{
+		p: p, worker: worker, enc: p.newEnc(), rules: p.rules,
+		topics: make([]uint64, len(p.rules)), seen: make([]uint64, len(p.rules)),
+		batch: p.queue.empty(),
+	}
+}
+
+// Run takes batches to the transport until Close is called and everything is
+// done, until the transport fails for good, or until ctx ends. Afterwards no
+// sink waits any more; what they still hand over stays pending. Run is called
+// once.
+func (p *Publisher) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.mu.Lock()
+	if p.running {
+		p.mu.Unlock()
+		return errors.New("publisher: run twice")
+	}
+	p.running, p.cancel = true, cancel
+	p.mu.Unlock()
+
+	var beside sync.WaitGroup
+	beside.Go(func() { p.transport.run(ctx) })
+	stop := context.AfterFunc(ctx, p.queue.fail)
+	err := p.loop(ctx)
+	stop()
+	p.mu.Lock()
+	p.err = err
+	p.mu.Unlock()
+	p.queue.fail()
+	cancel()
+	beside.Wait()
+	close(p.finished)
+	return err
+}
+
+func (p *Publisher) loop(ctx context.Context) error {
+	for {
+		it, ok := p.queue.get()
+		if !ok {
+			return ctx.Err()
+		}
+		var err error
+		if it.mark != nil {
+			err = p.reach(it.mark)
+		} else {
+			err = p.transport.publish(ctx, it.batch)
+		}
+		if err == nil {
+			err = p.publishDeadLetters(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// mark is a place in the queue: when the publisher reaches it, the transport is
+// flushed.
+type mark struct {
+	ctx  context.Context
+	done chan error
+}
+
+// reach flushes the transport. Only a failure of the transport is returned: a
+// deadline of whoever waits is none.
+func (p *Publisher) reach(m *mark) error {
+	err := p.transport.flush(m.ctx)
+	if err == nil && p.sensor.letters() {
+		if err = p.publishDeadLetters(m.ctx); err == nil {
+			err = p.transport.flush(m.ctx)
+		}
+	}
+	m.done <- err
+	if err != nil && m.ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Flush waits until all that the sinks have handed over is settled. When ctx
+// ends before that, or the publisher has failed, the error is a
+// *NotAcknowledgedError. Sinks keep the batch that they are filling: close them
+// first.
+func (p *Publisher) Flush(ctx context.Context) error {
+	m := &mark{ctx: ctx, done: make(chan error, 1)}
+	err := p.failure()
+	if err == nil && p.queue.force(item{mark: m}) {
+		select {
+		case err = <-m.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-p.finished:
+			err = p.failure()
+		}
+	}
+	return p.verdict(err)
+}
+
+// verdict is what the caller is told: how much is not acknowledged and why.
+func (p *Publisher) verdict(err error) error {
+	if failed := p.failure(); failed != nil {
+		err = failed
+	}
+	if errors.Is(err, ErrClosedPipe) {
+		return err
+	}
+	n := p.account.waiting()
+	if n == 0 && err == nil {
+		return nil
+	}
+	var already *NotAcknowledgedError
+	if errors.As(err, &already) {
+		return &NotAcknowledgedError{N: n, Last: already.Last}
+	}
+	if cause := p.transport.cause(); cause != nil {
+		err = cause
+	}
+	return &NotAcknowledgedError{N: n, Last: err}
+}
+
+// Close flushes until ctx ends, stops Run, waits for it, and closes the
+// transport. The sinks must be closed before. The error is a
+// *NotAcknowledgedError when events are left, ErrClosedPipe when the output's
+// reader went away. Close is safe to call twice.
+func (p *Publisher) Close(ctx context.Context) error {
+	p.closing.Do(func() {
+		p.closeErr = p.shutDown(ctx)
+	})
+	return p.closeErr
+}
+
+func (p *Publisher) shutDown(ctx context.Context) error {
+	var err error
+	p.mu.Lock()
+	running, cancel := p.running, p.cancel
+	p.mu.Unlock()
+	if running {
+		err = p.Flush(ctx)
+		p.queue.close()
+		if err != nil {
+			cancel()
+		}
+		<-p.finished
+	} else {
+		p.queue.fail()
+		err = p.verdict(nil)
+	}
+	closeErr := p.transport.close()
+	if err != nil {
+		return err
+	}
+	return closeErr
+}
+
+// failure returns why Run has returned, nil while it runs and after a regular
+// end.
+func (p *Publisher) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// stopped says that Run has returned.
+func (p *Publisher) stopped() bool {
+	select {
+	case <-p.finished:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ledger returns the publisher's part of the ledger: sensor, run, time, events
+// and subjects. It balances at any moment; what a worker made since its last
+// tick is not in it yet.
+func (p *Publisher) Ledger() *Ledger {
+	return &Ledger{
+		Sensor: p.opts.Sensor, Run: p.opts.Run, Time: time.Now().UTC(),
+		Events: p.account.events(), Subjects: p.account.subjects(p.subjects),
+	}
+}
+
+// Subjects returns the subject of each topic. The caller must not change the
+// list.
+func (p *Publisher) Subjects() []string { return p.subjects }

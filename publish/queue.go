@@ -1,0 +1,180 @@
+package publish
+
+import "sync"
+
+// batchTarget is the size at which a worker hands a batch over, in bytes.
+const batchTarget = 64 << 10
+
+// maxSpare bounds the memory of a batch that is used again, so that one giant
+// event does not stay in memory for ever.
+const maxSpare = 4 * batchTarget
+
+// item is what the queue carries: a batch, or a mark that everything before it
+// was taken.
+type item struct {
+	batch *Batch
+	mark  *mark
+}
+
+// queue passes batches from the workers to the publisher in order. It is
+// bounded by the memory that the batches hold, and it holds the spare batches.
+type queue struct {
+	mu       sync.Mutex
+	room     sync.Cond // a worker waits for room
+	filled   sync.Cond // the publisher waits for batches
+	items    []item    // a ring
+	head, n  int
+	bytes    int
+	maxBytes int
+	closed   bool // no more items: get drains what is there
+	failed   bool // nobody takes items any more
+
+	spare      []*Batch
+	spareBytes int
+}
+
+func newQueue(maxBytes int) *queue {
+	q := &queue{maxBytes: maxBytes, items: make([]item, 64)}
+	q.room.L, q.filled.L = &q.mu, &q.mu
+	return q
+}
+
+// cost is the memory a batch holds.
+func (b *Batch) cost() int { return cap(b.Buf) + cap(b.Records)*recordSize }
+
+// put appends a batch, waiting for room when block is set, and returns an empty
+// batch in exchange. It is false when the batch was not taken: there was no room
+// or nobody takes any more; the batch is then the caller's still.
+func (q *queue) put(b *Batch, block bool) (*Batch, bool) {
+	cost := b.cost()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	// A batch that is larger than the whole queue passes when the queue is empty.
+	for q.bytes > 0 && q.bytes+cost > q.maxBytes && !q.failed && !q.closed {
+		if !block {
+			return b, false
+		}
+		q.room.Wait()
+	}
+	if q.failed || q.closed {
+		return b, false
+	}
+	q.push(item{batch: b})
+	q.bytes += cost
+	return q.takeSpare(), true
+}
+
+// force appends an item whatever the room. It is false when nobody takes any
+// more.
+func (q *queue) force(it item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.failed || q.closed {
+		return false
+	}
+	q.push(it)
+	if it.batch != nil {
+		q.bytes += it.batch.cost()
+	}
+	return true
+}
+
+func (q *queue) push(it item) {
+	if q.n == len(q.items) {
+		grown := make([]item, 2*len(q.items))
+		k := copy(grown, q.items[q.head:])
+		copy(grown[k:], q.items[:q.head])
+		q.items, q.head = grown, 0
+	}
+	q.items[(q.head+q.n)%len(q.items)] = it
+	q.n++
+	if q.n == 1 {
+		q.filled.Signal()
+	}
+}
+
+// get waits for the next item. It is false once the queue is closed and empty,
+// or has failed.
+func (q *queue) get() (item, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.n == 0 && !q.closed && !q.failed {
+		q.filled.Wait()
+	}
+	if q.n == 0 || q.failed {
+		return item{}, false
+	}
+	it := q.items[q.head]
+	q.items[q.head] = item{}
+	q.head = (q.head + 1) % len(q.items)
+	q.n--
+	if it.batch != nil {
+		q.bytes -= it.batch.cost()
+		q.room.Broadcast()
+	}
+	return it, true
+}
+
+// recycle takes a batch that is no longer used.
+func (q *queue) recycle(b *Batch) {
+	b.Reset()
+	cost := b.cost()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if cost > maxSpare || q.spareBytes+cost > q.maxBytes {
+		return
+	}
+	q.spare = append(q.spare, b)
+	q.spareBytes += cost
+}
+
+// empty returns an empty batch.
+func (q *queue) empty() *Batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.takeSpare()
+}
+
+func (q *queue) takeSpare() *Batch {
+	n := len(q.spare)
+	if n == 0 {
+		// Room for one event above the target, so that the last one seldom
+		// makes the batch grow.
+		return &Batch{Buf: make([]byte, 0, batchTarget+4<<10), Records: make([]Record, 0, 128)}
+	}
+	b := q.spare[n-1]
+	q.spare[n-1] = nil
+	q.spare = q.spare[:n-1]
+	q.spareBytes -= b.cost()
+	return b
+}
+
+// idle says that nothing waits for the publisher.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n == 0
+}
+
+// close says that nothing more comes.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.filled.Broadcast()
+	q.room.Broadcast()
+}
+
+// fail says that nothing is taken any more: nobody waits from now on.
+func (q *queue) fail() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.failed = true
+	for i := range q.n {
+		if m := q.items[(q.head+i)%len(q.items)].mark; m != nil {
+			m.done <- nil
+		}
+	}
+	q.filled.Broadcast()
+	q.room.Broadcast()
+}

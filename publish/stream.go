@@ -1,0 +1,154 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamSubject returns the subject that the stream must cover so that it holds
+// the events of all sensors: <prefix>.>, with * for a token that holds the
+// sensor's name.
+func StreamSubject(prefix string) string {
+	tokens := strings.Split(prefix, ".")
+	for i, t := range tokens {
+		if strings.Contains(t, SensorPlaceholder) {
+			tokens[i] = "*"
+		}
+	}
+	return strings.Join(append(tokens, ">"), ".")
+}
+
+// StreamCommand returns the nats command that creates the stream.
+func StreamCommand(cfg Config) string {
+	s := cfg.Resolved().Stream
+	b := fmt.Appendf(nil, "nats stream add %s --subjects '%s' --storage %s --replicas %d --retention limits --discard old --dupe-window %s",
+		s.Name, StreamSubject(cfg.Prefix), s.Storage, s.Replicas, shortDuration(s.DuplicateWindow))
+	if s.MaxBytes > 0 {
+		b = fmt.Appendf(b, " --max-bytes %d", s.MaxBytes)
+	}
+	if s.MaxAge > 0 {
+		b = fmt.Appendf(b, " --max-age %s", shortDuration(s.MaxAge))
+	}
+	return string(append(b, " --defaults"...))
+}
+
+// shortDuration writes 2m for 2m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// StreamError says that the stream is not there or does not take the events,
+// and what to do about it.
+type StreamError struct {
+	Stream string
+	// Problem is what is wrong, Command what would put it right, "" if nothing
+	// simple would.
+	Problem, Command string
+	Err              error
+}
+
+// Error names the stream, the problem and the command.
+func (e *StreamError) Error() string {
+	s := fmt.Sprintf("stream %s %s", e.Stream, e.Problem)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	if e.Command != "" {
+		s += "; this would do it: " + e.Command
+	}
+	return s
+}
+
+// Unwrap returns Err.
+func (e *StreamError) Unwrap() error { return e.Err }
+
+// setUpStream finds or creates the stream and returns its duplicate window. It
+// never changes a stream. In mode off it does nothing.
+func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (time.Duration, error) {
+	s := cfg.Stream
+	if s.Mode == StreamOff {
+		return s.DuplicateWindow, nil
+	}
+	found, err := js.Stream(ctx, s.Name)
+	switch {
+	case err == nil:
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, &StreamError{Stream: s.Name, Problem: "cannot be looked up", Err: err}
+	case s.Mode == StreamVerify:
+		return 0, &StreamError{Stream: s.Name, Problem: "does not exist", Command: StreamCommand(cfg)}
+	default:
+		if found, err = js.CreateStream(ctx, streamConfig(cfg)); err != nil {
+			return 0, &StreamError{Stream: s.Name, Problem: "cannot be created", Err: err}
+		}
+	}
+	have := found.CachedInfo().Config
+	if want := StreamSubject(cfg.Prefix); !covers(have.Subjects, want) {
+		all := strings.Join(append(have.Subjects, want), ",")
+		return 0, &StreamError{
+			Stream:  s.Name,
+			Problem: fmt.Sprintf("takes %s, but not %s", strings.Join(have.Subjects, ", "), want),
+			Command: fmt.Sprintf("nats stream edit %s --subjects '%s'", s.Name, all),
+		}
+	}
+	return have.Duplicates, nil
+}
+
+func streamConfig(cfg Config) jetstream.StreamConfig {
+	s := cfg.Stream
+	c := jetstream.StreamConfig{
+		Name:        s.Name,
+		Description: "events of flowscope sensors",
+		Subjects:    []string{StreamSubject(cfg.Prefix)},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		Storage:     jetstream.FileStorage,
+		Replicas:    s.Replicas,
+		MaxBytes:    -1,
+		MaxAge:      s.MaxAge,
+		Duplicates:  s.DuplicateWindow,
+		AllowDirect: true,
+	}
+	if s.Storage == "memory" {
+		c.Storage = jetstream.MemoryStorage
+	}
+	if s.MaxBytes > 0 {
+		c.MaxBytes = s.MaxBytes
+	}
+	return c
+}
+
+// covers says whether one of the patterns takes everything that want takes.
+func covers(patterns []string, want string) bool {
+	for _, p := range patterns {
+		if coversOne(strings.Split(p, "."), strings.Split(want, ".")) {
+			return true
+		}
+	}
+	return false
+}
+
+func coversOne(pattern, want []string) bool {
+	for i, p := range pattern {
+		switch {
+		case p == ">":
+			return len(want) > i
+		case i >= len(want) || want[i] == ">":
+			return false
+		case p != "*" && p != want[i]:
+			return false
+		}
+	}
+	return len(pattern) == len(want)
+}

@@ -1,0 +1,248 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// SubscribeConfig says what a consumer wants of a stream.
+type SubscribeConfig struct {
+	// Stream is the stream's name; "" stands for the one that covers Subjects.
+	Stream string
+	// Subjects may hold the wildcards * and >. At least one.
+	Subjects []string
+	// From is where to begin: FromStart, FromNew, or FromTime with Time. A
+	// durable consumer that exists goes on where it was.
+	From From
+	// Time is when the first wanted message was stored, for FromTime.
+	Time time.Time
+	// Durable names a consumer that remembers what was consumed; "" for one
+	// that remembers nothing.
+	Durable string
+	// Count ends the iteration after so many messages; 0 for no end.
+	Count int
+	// UntilCaughtUp ends it once nothing more is stored.
+	UntilCaughtUp bool
+}
+
+// From says where a subscription begins.
+type From uint8
+
+// The beginnings.
+const (
+	FromStart From = iota
+	FromNew
+	FromTime
+)
+
+// Delivery is one message of the stream. It is owned by whoever receives it.
+type Delivery struct {
+	Subject string
+	// Payload is one event, or several one after another (see DecodeAll).
+	Payload []byte
+	// ID is the Nats-Msg-Id header.
+	ID string
+	// Header are all headers.
+	Header map[string][]string
+	// Sequence is the message's number in the stream, Stored when it was stored.
+	Sequence uint64
+	Stored   time.Time
+}
+
+// Subscribe returns the messages of a stream in order; it waits for more until
+// ctx ends, which ends the iteration without an error. Any error ends it.
+//
+// With Durable each message is acknowledged, and the acknowledgement confirmed,
+// after the loop's body has run for it; leaving the loop leaves the message at
+// hand unacknowledged, so that it is delivered again. Without Durable every
+// message comes exactly once as long as the iteration lasts.
+func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
+	return func(yield func(*Delivery, error) bool) {
+		s, err := newSubscription(ctx, nc, cfg)
+		if err == nil {
+			err = s.each(ctx, func(d *Delivery) bool { return yield(d, nil) })
+		}
+		if err != nil && ctx.Err() == nil {
+			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), err))
+		}
+	}
+}
+
+// pullAhead is how many messages are asked for at once.
+const pullAhead = 500
+
+type subscription struct {
+	cfg      SubscribeConfig
+	consumer jetstream.Consumer
+	// waiting is how many messages were stored when the subscription began.
+	waiting uint64
+}
+
+func newSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*subscription, error) {
+	if len(cfg.Subjects) == 0 {
+		return nil, errors.New("want at least one subject")
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Stream == "" {
+		if cfg.Stream, err = streamOf(ctx, js, cfg.Subjects); err != nil {
+			return nil, err
+		}
+	}
+	stream, err := js.Stream(ctx, cfg.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", cfg.Stream, err)
+	}
+	s := &subscription{cfg: cfg}
+	if cfg.Durable == "" {
+		s.consumer, err = stream.OrderedConsumer(ctx, cfg.ordered())
+	} else {
+		s.consumer, err = cfg.durable(ctx, stream)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look up the consumer: %w", err)
+	}
+	s.waiting = info.NumPending + uint64(max(info.NumAckPending, 0))
+	return s, nil
+}
+
+// streamOf finds the one stream that covers all subjects.
+func streamOf(ctx context.Context, js jetstream.JetStream, subjects []string) (string, error) {
+	var found string
+	for _, subject := range subjects {
+		name, err := js.StreamNameBySubject(ctx, subject)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			return "", fmt.Errorf("no stream covers %s", subject)
+		case err != nil:
+			return "", fmt.Errorf("find the stream of %s: %w", subject, err)
+		case found != "" && name != found:
+			return "", fmt.Errorf("the subjects are in different streams, %s and %s: subscribe to one at a time", found, name)
+		}
+		found = name
+	}
+	return found, nil
+}
+
+func (c *SubscribeConfig) policy() (jetstream.DeliverPolicy, *time.Time) {
+	switch c.From {
+	case FromNew:
+		return jetstream.DeliverNewPolicy, nil
+	case FromTime:
+		return jetstream.DeliverByStartTimePolicy, &c.Time
+	default:
+		return jetstream.DeliverAllPolicy, nil
+	}
+}
+
+func (c *SubscribeConfig) ordered() jetstream.OrderedConsumerConfig {
+	policy, start := c.policy()
+	return jetstream.OrderedConsumerConfig{FilterSubjects: c.Subjects, DeliverPolicy: policy, OptStartTime: start}
+}
+
+// durable finds or creates the durable consumer; it never changes one.
+func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
+	consumer, err := stream.Consumer(ctx, c.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		policy, start := c.policy()
+		consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			Durable: c.Durable, FilterSubjects: c.Subjects, DeliverPolicy: policy, OptStartTime: start,
+			AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1000,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("durable consumer %s: %w", c.Durable, err)
+	}
+	have := consumer.CachedInfo().Config
+	subjects := have.FilterSubjects
+	if have.FilterSubject != "" {
+		subjects = []string{have.FilterSubject}
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(c.Subjects))) {
+		return nil, fmt.Errorf("durable consumer %s exists for %s", c.Durable, strings.Join(subjects, ", "))
+	}
+	if have.AckPolicy != jetstream.AckExplicitPolicy {
+		return nil, fmt.Errorf("durable consumer %s exists without explicit acknowledgement", c.Durable)
+	}
+	return consumer, nil
+}
+
+// each calls f for each message until f is false or the subscription's end.
+func (s *subscription) each(ctx context.Context, f func(*Delivery) bool) error {
+	if s.cfg.UntilCaughtUp && s.waiting == 0 {
+		return nil
+	}
+	messages, err := s.consumer.Messages(jetstream.PullMaxMessages(pullAhead))
+	if err != nil {
+		return err
+	}
+	defer s.giveBack(messages)
+	for n := 1; ; n++ {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		more, err := s.deliver(ctx, m, f)
+		if !more || err != nil || n == s.cfg.Count {
+			return err
+		}
+	}
+}
+
+// giveBack ends the flow of messages. What a durable consumer was sent ahead is
+// refused, so that whoever comes next need not wait until the server gives up
+// on us.
+func (s *subscription) giveBack(messages jetstream.MessagesContext) {
+	if s.cfg.Durable == "" {
+		messages.Stop()
+		return
+	}
+	messages.Drain()
+	for {
+		m, err := messages.Next()
+		if err != nil {
+			return
+		}
+		// Without a connection the server's own time-out has the same effect.
+		_ = m.Nak()
+	}
+}
+
+// deliver hands one message over; more is false when it was the last.
+func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Delivery) bool) (more bool, err error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return false, fmt.Errorf("message without metadata: %w", err)
+	}
+	d := &Delivery{
+		Subject: m.Subject(), Payload: m.Data(), Header: m.Headers(),
+		ID:       m.Headers().Get(jetstream.MsgIDHeader),
+		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp.UTC(),
+	}
+	if !f(d) {
+		if s.cfg.Durable != "" {
+			err = m.Nak()
+		}
+		return false, err
+	}
+	if s.cfg.Durable != "" {
+		if err := m.DoubleAck(ctx); err != nil {
+			return false, fmt.Errorf("acknowledge message %d: %w", d.Sequence, err)
+		}
+	}
+	return !s.cfg.UntilCaughtUp || meta.NumPending > 0, nil
+}

@@ -1,0 +1,500 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ContentType is the header of messages that carry events.
+const ContentType = "application/vnd.flowscope.event.v1+msgpack"
+
+// The headers of messages beside Content-Type and Nats-Msg-Id.
+const (
+	// SeqHeader is <run>.<worker>.<n>: n counts per run, worker and subject.
+	SeqHeader = "Flowscope-Seq"
+	// CountHeader is the number of events in the payload, 1 if it is missing.
+	CountHeader = "Flowscope-Count"
+)
+
+// scanInterval is how often the window is searched for what must be sent again.
+const scanInterval = 50 * time.Millisecond
+
+// windowMargin is how much earlier than the server's duplicate window ids count
+// as forgotten.
+const windowMargin = 10 * time.Second
+
+// The back-off between two attempts at one event.
+const (
+	minBackOff = 100 * time.Millisecond
+	maxBackOff = 5 * time.Second
+)
+
+// jetStream publishes each event as one message and keeps it until the server
+// has acknowledged it. It has a window and acknowledgements of its own on top of
+// plain publishing: whatever happens to the connection, an event leaves the
+// window only by an acknowledgement or by a refusal for good.
+type jetStream struct {
+	nc      *nats.Conn
+	cfg     Config
+	dedupe  time.Duration // the stream's duplicate window
+	inbox   string        // what all reply subjects begin with, with the dot
+	sub     *nats.Subscription
+	prefix  []byte // what the usual acknowledgement begins with
+	p       *Publisher
+	first   sender // the publisher's goroutine
+	second  sender // the goroutine that sends again
+	closing sync.Once
+
+	mu       sync.Mutex
+	changed  sync.Cond // room in the window, or an end
+	awaited  bool      // somebody waits for changed
+	slots    []slot
+	free     []int32
+	used     int
+	bytes    int
+	progress time.Time // of the latest acknowledgement, or of the window's first event
+	trouble  error     // the first since progress
+	failed   error     // final
+}
+
+// slot is one event in the window.
+type slot struct {
+	flight *flight // nil: the slot is free
+	record int32
+	gen    uint32    // tells the slot's events apart, over time
+	tries  uint32    // times it left
+	busy   bool      // the publisher's goroutine is sending it
+	old    bool      // counted as possibly doubled
+	first  time.Time // when it left first
+	due    time.Time // when it is sent again
+}
+
+// flight is a batch with events in the window.
+type flight struct {
+	batch *Batch
+	left  int
+}
+
+// NewJetStream returns a Transport that publishes on nc, which is its own from
+// then on, also in case of an error. It looks after the stream as cfg.Stream
+// says; ctx bounds that.
+func NewJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (Transport, error) {
+	t, err := newJetStream(ctx, nc, cfg.Resolved())
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func newJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (*jetStream, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	dedupe, err := setUpStream(ctx, js, cfg)
+	if err != nil {
+		return nil, err
+	}
+	t := &jetStream{
+		nc: nc, cfg: cfg, dedupe: dedupe, inbox: nc.NewInbox() + ".",
+		slots: make([]slot, cfg.InFlight.Messages), free: make([]int32, cfg.InFlight.Messages),
+	}
+	if cfg.Stream.Mode != StreamOff {
+		t.prefix = []byte(`{"stream":"` + cfg.Stream.Name + `",`)
+	}
+	t.changed.L = &t.mu
+	for i := range t.free {
+		t.free[i] = int32(len(t.free) - 1 - i)
+	}
+	if t.sub, err = nc.Subscribe(t.inbox+"*", t.answer); err != nil {
+		return nil, fmt.Errorf("subscribe for acknowledgements: %w", err)
+	}
+	// Nothing of the window's size may be thrown away unread.
+	if err = t.sub.SetPendingLimits(-1, -1); err != nil {
+		return nil, fmt.Errorf("subscribe for acknowledgements: %w", err)
+	}
+	return t, nil
+}
+
+var _ Transport = (*jetStream)(nil)
+
+func (t *jetStream) bind(p *Publisher) {
+	t.p = p
+	t.first.init(p)
+	t.second.init(p)
+}
+
+// publish sends a batch's events, waiting for room in the window before each.
+func (t *jetStream) publish(ctx context.Context, b *Batch) error {
+	if len(b.Records) == 0 {
+		t.p.queue.recycle(b)
+		return nil
+	}
+	stop := context.AfterFunc(ctx, t.wake)
+	defer stop()
+	// One more than there are records: the batch stays whole while it is read.
+	f := &flight{batch: b, left: len(b.Records) + 1}
+	for i := range b.Records {
+		k, gen, err := t.enter(ctx, f, i)
+		if err != nil {
+			return err
+		}
+		t.sent(k, gen, t.first.send(t, b, &b.Records[i], k, gen))
+	}
+	t.mu.Lock()
+	t.leave(f)
+	t.mu.Unlock()
+	return nil
+}
+
+// enter waits for room and takes a slot.
+func (t *jetStream) enter(ctx context.Context, f *flight, i int) (int32, uint32, error) {
+	r := &f.batch.Records[i]
+	size := int(r.End - r.Start)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.failed == nil && ctx.Err() == nil && (len(t.free) == 0 || t.used > 0 && t.bytes+size > t.cfg.InFlight.Bytes) {
+		t.wait()
+	}
+	if t.failed != nil {
+		return 0, 0, t.failed
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	k := t.free[len(t.free)-1]
+	t.free = t.free[:len(t.free)-1]
+	if t.used == 0 {
+		t.progress = time.Now()
+	}
+	t.used++
+	t.bytes += size
+	s := &t.slots[k]
+	*s = slot{flight: f, record: int32(i), gen: s.gen, busy: true}
+	return k, s.gen, nil
+}
+
+func (t *jetStream) wait() {
+	t.awaited = true
+	t.changed.Wait()
+}
+
+func (t *jetStream) wake() {
+	t.mu.Lock()
+	t.changed.Broadcast()
+	t.mu.Unlock()
+}
+
+// sent notes how the first sending of an event went.
+func (t *jetStream) sent(k int32, gen uint32, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := &t.slots[k]
+	if s.flight == nil || s.gen != gen {
+		return // answered meanwhile
+	}
+	s.busy = false
+	t.noteSending(k, err)
+}
+
+// noteSending sets when an event is sent again.
+func (t *jetStream) noteSending(k int32, err error) {
+	s := &t.slots[k]
+	now := time.Now()
+	switch {
+	case err == nil:
+		if s.tries == 0 {
+			s.first = now
+		}
+		s.tries++
+		s.due = now.Add(t.cfg.AckTimeout)
+	case errors.Is(err, nats.ErrMaxPayload):
+		t.refuse(k, "max_payload", fmt.Sprintf("the server takes at most %d bytes", t.nc.MaxPayload()))
+	default:
+		if errors.Is(err, nats.ErrReconnectBufExceeded) {
+			err = disconnected(t.nc)
+		}
+		t.note(err)
+		s.due = now.Add(minBackOff)
+	}
+}
+
+// note keeps the first trouble since the last progress: what follows is mostly
+// its consequence.
+func (t *jetStream) note(err error) {
+	if t.trouble == nil {
+		t.trouble = err
+	}
+}
+
+// answer takes the server's answer to one event, in the goroutine of the
+// subscription.
+func (t *jetStream) answer(m *nats.Msg) {
+	k, gen, ok := t.slotOf(m.Subject)
+	if !ok {
+		return
+	}
+	var a pubAck
+	var err error
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		err = fmt.Errorf("no stream takes the subject, or JetStream is off: %w", nats.ErrNoResponders)
+	} else if err = parseAck(m.Data, t.prefix, &a); err == nil {
+		err = t.judge(&a)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := &t.slots[k]
+	if s.flight == nil || s.gen != gen {
+		return // answered before: it was sent twice
+	}
+	var refusal *ackError
+	switch {
+	case err == nil:
+		if r := t.record(s); !r.Sensor {
+			t.p.account.acknowledge(a.Duplicate)
+		}
+		t.progress, t.trouble = time.Now(), nil
+		t.release(k)
+	case errors.As(err, &refusal) && refusal.permanent():
+		t.refuse(k, "refused", refusal.Error())
+	default:
+		t.note(err)
+		s.due = time.Now().Add(backOff(s.tries))
+	}
+}
+
+// judge says whether an answer acknowledges. Only our own stream's does: where
+// streams of several domains take the same subjects, others answer too.
+func (t *jetStream) judge(a *pubAck) error {
+	switch {
+	case a.Error != nil:
+		return a.Error
+	case a.Stream != "" && t.prefix != nil && a.Stream != t.cfg.Stream.Name:
+		return fmt.Errorf("acknowledged by stream %q, not by %q", a.Stream, t.cfg.Stream.Name)
+	}
+	return nil
+}
+
+func (t *jetStream) slotOf(subject string) (int32, uint32, bool) {
+	token, ok := strings.CutPrefix(subject, t.inbox)
+	if !ok {
+		return 0, 0, false
+	}
+	n, err := strconv.ParseUint(token, 36, 64)
+	if k := n >> 32; err == nil && k < uint64(len(t.slots)) {
+		return int32(k), uint32(n), true
+	}
+	return 0, 0, false
+}
+
+func (t *jetStream) record(s *slot) *Record { return &s.flight.batch.Records[s.record] }
+
+// refuse ends an event that the server will never take.
+func (t *jetStream) refuse(k int32, reason, detail string) {
+	s := &t.slots[k]
+	t.p.refuse(s.flight.batch, t.record(s), reason, detail)
+	t.progress = time.Now()
+	t.release(k)
+}
+
+// release frees a slot. Whoever waits is woken when an eighth of the window is
+// free, not for each event.
+func (t *jetStream) release(k int32) {
+	s := &t.slots[k]
+	r := t.record(s)
+	t.bytes -= int(r.End - r.Start)
+	t.used--
+	f := s.flight
+	*s = slot{gen: s.gen + 1}
+	t.free = append(t.free, k)
+	t.leave(f)
+	if t.awaited && (t.used == 0 || len(t.free) > len(t.slots)/8 && t.bytes < t.cfg.InFlight.Bytes/8*7) {
+		t.awaited = false
+		t.changed.Broadcast()
+	}
+}
+
+func (t *jetStream) leave(f *flight) {
+	if f.left--; f.left == 0 {
+		t.p.queue.recycle(f.batch)
+	}
+}
+
+func backOff(tries uint32) time.Duration {
+	return min(minBackOff<<min(tries, 10), maxBackOff)
+}
+
+// run sends again what was not acknowledged in time, or was under way when the
+// connection broke, and notices when nothing moves any more.
+func (t *jetStream) run(ctx context.Context) {
+	ticker := time.NewTicker(scanInterval)
+	defer ticker.Stop()
+	var connects uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			reconnects := t.nc.Stats().Reconnects
+			t.scan(ctx, now, reconnects != connects)
+			connects = reconnects
+		}
+	}
+}
+
+func (t *jetStream) scan(ctx context.Context, now time.Time, all bool) {
+	if t.stalled(now) || !t.nc.IsConnected() {
+		return
+	}
+	for k := range t.slots {
+		if ctx.Err() != nil {
+			return
+		}
+		t.sendAgain(int32(k), now, all)
+	}
+}
+
+// stalled ends a replay in which nothing is acknowledged any more, and notes
+// that the connection is gone.
+func (t *jetStream) stalled(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.used == 0 || t.failed != nil {
+		return t.failed != nil
+	}
+	if !t.nc.IsConnected() {
+		t.note(disconnected(t.nc))
+	}
+	limit := t.cfg.StallTimeout
+	over := limit > 0 && !t.p.live && now.Sub(t.progress) >= limit
+	if !over && !t.nc.IsClosed() {
+		return false
+	}
+	t.failed = &NotAcknowledgedError{N: t.p.account.waiting(), Last: t.trouble}
+	t.changed.Broadcast()
+	return true
+}
+
+func disconnected(nc *nats.Conn) error {
+	if err := nc.LastError(); err != nil {
+		return fmt.Errorf("%w: %w", nats.ErrDisconnected, err)
+	}
+	return nats.ErrDisconnected
+}
+
+// sendAgain sends one event again if it is due. The payload is copied first: an
+// answer to the earlier sending may come at any time and give the batch back.
+func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
+	t.mu.Lock()
+	s := &t.slots[k]
+	if s.flight == nil || s.busy || s.due.After(now) && !all {
+		t.mu.Unlock()
+		return
+	}
+	var again, doubled uint64
+	r := *t.record(s)
+	if s.tries > 0 && !r.Sensor {
+		again = 1
+		if !s.old && now.Sub(s.first) > t.dedupe-windowMargin {
+			s.old, doubled = true, 1
+		}
+	}
+	b := t.second.copyOf(s.flight.batch, &r)
+	gen := s.gen
+	t.mu.Unlock()
+
+	err := t.second.send(t, b, &b.Records[0], k, gen)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.p.account.again(again, doubled)
+	}
+	if s.flight != nil && s.gen == gen {
+		t.noteSending(k, err)
+	}
+}
+
+// flush waits until the window is empty.
+func (t *jetStream) flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, t.wake)
+	defer stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.used > 0 && t.failed == nil && ctx.Err() == nil {
+		t.wait()
+	}
+	if t.failed != nil {
+		return t.failed
+	}
+	if t.used == 0 {
+		return nil
+	}
+	return ctx.Err()
+}
+
+func (t *jetStream) cause() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.trouble
+}
+
+func (t *jetStream) close() error {
+	t.closing.Do(t.nc.Close)
+	return nil
+}
+
+// sender makes messages for one goroutine and uses their memory again.
+type sender struct {
+	p    *Publisher
+	msg  nats.Msg
+	id   [1]string
+	seq  [1]string
+	buf  []byte
+	copy Batch
+}
+
+func (s *sender) init(p *Publisher) {
+	s.p = p
+	s.msg.Header = nats.Header{
+		jetstream.MsgIDHeader: s.id[:],
+		"Content-Type":        {ContentType},
+		SeqHeader:             s.seq[:],
+	}
+}
+
+// send publishes one event; it keeps nothing of the batch.
+func (s *sender) send(t *jetStream, b *Batch, r *Record, k int32, gen uint32) error {
+	s.id[0] = string(b.ID(r))
+	s.buf = append(append(s.buf[:0], s.p.opts.Run...), '.')
+	s.buf = append(strconv.AppendInt(s.buf, int64(b.Worker), 10), '.')
+	s.seq[0] = string(strconv.AppendUint(s.buf, r.N, 10))
+	s.buf = append(s.buf[:0], t.inbox...)
+	s.msg.Reply = string(strconv.AppendUint(s.buf, uint64(k)<<32|uint64(gen), 36))
+	s.msg.Subject = s.p.subjects[r.Topic]
+	s.msg.Data = b.Payload(r)
+	return t.nc.PublishMsg(&s.msg)
+}
+
+// copyOf returns a batch of one event with memory of its own, valid until the
+// next call.
+func (s *sender) copyOf(b *Batch, r *Record) *Batch {
+	s.copy.Reset()
+	s.copy.Worker = b.Worker
+	s.copy.Buf = append(s.copy.Buf, b.Payload(r)...)
+	c := *r
+	c.Start, c.End, c.IDStart, c.IDEnd = 0, r.End-r.Start, r.IDStart-r.Start, r.IDEnd-r.Start
+	s.copy.Records = append(s.copy.Records, c)
+	return &s.copy
+}
