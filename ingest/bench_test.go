@@ -8,6 +8,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/gopacket"
 )
 
 const benchPackets = 20_000
@@ -178,7 +181,8 @@ func BenchmarkStamp(b *testing.B) {
 
 // BenchmarkDataSource reads one packet per operation through the adapter.
 func BenchmarkDataSource(b *testing.B) {
-	src := FromDataSource(&handle{data: bytes.Repeat([]byte("x"), 100)}, Interface{Name: "bench"})
+	recorded := gopacket.CaptureInfo{Timestamp: time.Unix(1700000000, 0), Length: 100}
+	src := FromDataSource(&handle{data: bytes.Repeat([]byte("x"), 100), info: recorded}, Interface{Name: "bench"})
 	packets := make([]Packet, batchSize)
 	b.ReportAllocs()
 	for left := b.N; left > 0; {

@@ -70,7 +70,7 @@ func TestPcapOddities(t *testing.T) {
 		},
 		{
 			"microseconds beyond the second", 1, sec, 2_500_000, 5, "hello",
-			seen{"hello", 5, (sec + 2) * 1e9 + 5e8, Interface{LinkType: 1}},
+			seen{"hello", 5, (sec+2)*1e9 + 5e8, Interface{LinkType: 1}},
 		},
 		{
 			"after 2038", 1, 1<<32 - 1, 0, 5, "hello",

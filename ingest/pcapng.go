@@ -21,6 +21,7 @@ const (
 	blockOverhead  = 12       // type, length, and the length again at the end
 	maxBlock       = 16 << 20 // as libpcap; a longer block is damage
 	maxInterfaces  = 4096     // per section
+	packetHeader   = 20       // of an enhanced packet block, behind the block's
 )
 
 // pcapng cuts the blocks of a pcapng file.
@@ -78,12 +79,19 @@ func (p *pcapng) cut(w *window, packets []Packet) (n int, need int64, bad *fault
 			bad = faultf(int(size-4), "block of type %#x says %d bytes at its begin and %d at its end", kind, size, again)
 			break
 		}
-		var found bool
-		if found, bad = p.block(kind, b[8:size-4:size-4], &packets[n]); bad != nil {
-			break
+		body := b[8 : size-4 : size-4]
+		if kind == blockEnhanced && len(body) >= packetHeader {
+			if bad = p.packet(p.u32(body), body, &packets[n]); bad == nil {
+				n++
+			}
+		} else {
+			var found bool
+			if found, bad = p.block(kind, body, &packets[n]); found {
+				n++
+			}
 		}
-		if found {
-			n++
+		if bad != nil {
+			break
 		}
 		b = b[size:]
 	}
@@ -109,16 +117,18 @@ func (p *pcapng) section(b []byte) *fault {
 // block was a packet.
 func (p *pcapng) block(kind uint32, body []byte, packet *Packet) (found bool, bad *fault) {
 	switch kind {
-	case blockEnhanced:
-		return true, p.enhanced(body, packet)
 	case blockSimple:
-		return true, p.simple(body, packet)
+		bad = p.simple(body, packet)
+		return bad == nil, bad
 	case blockPacket:
-		return true, p.obsolete(body, packet)
+		bad = p.obsolete(body, packet)
+		return bad == nil, bad
 	case blockInterface:
 		return false, p.addInterface(body)
 	case blockSection:
 		return false, p.sectionHeader(body)
+	case blockEnhanced:
+		return false, faultf(4, "enhanced packet block has %d bytes, want at least %d", len(body), packetHeader)
 	default:
 		return false, nil
 	}
@@ -137,40 +147,33 @@ func (p *pcapng) sectionHeader(body []byte) *fault {
 	return nil
 }
 
-// enhanced takes the body of an enhanced packet block (section 4.3).
-func (p *pcapng) enhanced(body []byte, packet *Packet) *fault {
-	const header = 20
-	if len(body) < header {
-		return faultf(4, "enhanced packet block has %d bytes, want at least %d", len(body), header)
-	}
-	return p.packet(p.u32(body), body, header, packet)
-}
-
 // obsolete takes the body of a packet block (appendix A), which differs from an
-// enhanced one in its first four bytes only.
+// enhanced packet block in its first four bytes only.
 func (p *pcapng) obsolete(body []byte, packet *Packet) *fault {
-	const header = 20
-	if len(body) < header {
-		return faultf(4, "packet block has %d bytes, want at least %d", len(body), header)
+	if len(body) < packetHeader {
+		return faultf(4, "packet block has %d bytes, want at least %d", len(body), packetHeader)
 	}
-	return p.packet(uint32(p.u16(body)), body, header, packet)
+	return p.packet(uint32(p.u16(body)), body, packet)
 }
 
-// packet takes the time, the lengths, the data and the flags of a packet.
-func (p *pcapng) packet(id uint32, body []byte, header int, packet *Packet) *fault {
-	if int64(id) >= int64(len(p.interfaces)) {
+// packet takes the body of an enhanced packet block (section 4.3) of at least
+// packetHeader bytes, all but its first four, the interface.
+func (p *pcapng) packet(id uint32, body []byte, packet *Packet) *fault {
+	high, low, captured, length := p.u32(body[4:]), p.u32(body[8:]), p.u32(body[12:]), p.u32(body[16:])
+	if uint64(id) >= uint64(len(p.interfaces)) {
 		return faultf(8, "packet of interface %d, the section has %d", id, len(p.interfaces))
 	}
 	from := &p.interfaces[id]
-	captured := p.u32(body[12:])
-	if bad := p.data(captured, body, header, packet); bad != nil {
-		return bad
+	end := packetHeader + int64(captured)
+	if captured > maxPacket || end > int64(len(body)) {
+		return badLength(captured, body, packetHeader)
 	}
-	packet.Length = wireLength(captured, p.u32(body[16:]))
-	packet.Time = from.resolution.timestamp(uint64(p.u32(body[4:]))<<32 | uint64(p.u32(body[8:])))
+	packet.Data = body[packetHeader:end:end]
+	packet.Length = wireLength(captured, length)
+	packet.Time = from.resolution.timestamp(uint64(high)<<32 | uint64(low))
 	packet.Interface = from.shared
 	fcs := from.fcs
-	if options := header + (int(captured)+3)&^3; options < len(body) {
+	if options := (int(end) + 3) &^ 3; options < len(body) {
 		fcs = p.fcsOption(body[options:], fcs)
 	}
 	if fcs > 0 {
@@ -195,9 +198,11 @@ func (p *pcapng) simple(body []byte, packet *Packet) *fault {
 	if from.snaplen > 0 {
 		captured = min(captured, from.snaplen)
 	}
-	if bad := p.data(captured, body, header, packet); bad != nil {
-		return bad
+	end := header + int64(captured)
+	if captured > maxPacket || end > int64(len(body)) {
+		return badLength(captured, body, header)
 	}
+	packet.Data = body[header:end:end]
 	packet.Length = wireLength(captured, length)
 	packet.Time = 0
 	packet.Interface = from.shared
@@ -207,17 +212,12 @@ func (p *pcapng) simple(body []byte, packet *Packet) *fault {
 	return nil
 }
 
-// data takes what was captured.
-func (p *pcapng) data(captured uint32, body []byte, header int, packet *Packet) *fault {
+// badLength says why so much cannot have been captured.
+func badLength(captured uint32, body []byte, header int) *fault {
 	if captured > maxPacket {
 		return faultf(8+header, "record says %d bytes, more than the %d that a packet may have", captured, maxPacket)
 	}
-	end := header + int(captured)
-	if end > len(body) {
-		return faultf(8+header, "record says %d bytes, block has %d left", captured, len(body)-header)
-	}
-	packet.Data = body[header:end:end]
-	return nil
+	return faultf(8+header, "record says %d bytes, block has %d left", captured, len(body)-header)
 }
 
 // short implements format.
