@@ -1,0 +1,22 @@
+# A static flowscope in an empty image, with a sample capture:
+#
+#   docker build -t flowscope .
+#   docker run --rm flowscope replay --to stdout /samples/dns.pcap
+#
+# BUILDER is any image with Go 1.26 and certificate authorities.
+ARG BUILDER=golang:1.26-alpine
+FROM ${BUILDER} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/flowscope ./cmd/flowscope
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/flowscope /flowscope
+COPY integration/testdata/dns.pcap /samples/dns.pcap
+# The working folder is also where the embedded store puts its files.
+WORKDIR /data
+ENV TMPDIR=/data
+ENTRYPOINT ["/flowscope"]
