@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/vmihailenco/msgpack/v5"
 
 	"flowscope/flow"
@@ -19,6 +20,7 @@ import (
 var compareAddrs = cmp.Options{
 	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
 	cmp.AllowUnexported(mode{}),
+	cmpopts.IgnoreUnexported(flow.Info{}),
 }
 
 func TestDecodeReturnsTheEvent(t *testing.T) {
