@@ -21,6 +21,15 @@ type Config struct {
 	// ClosingTail is how long a closed TCP flow takes in late packets before
 	// its closed event. Default 5s.
 	ClosingTail time.Duration `yaml:"closing_tail"`
+	// FragmentTimeout is how long fragments wait for the rest of their
+	// datagram. Default 30s.
+	FragmentTimeout time.Duration `yaml:"fragment_timeout"`
+	// MaxFragmented is how many datagrams in fragments wait at once, per
+	// worker; the oldest gives way. Each holds 64 KiB at most. Default 4096.
+	MaxFragmented int `yaml:"max_fragmented"`
+	// MaxFragmentBytes bounds the memory of all of them, per worker. Default
+	// 67108864.
+	MaxFragmentBytes int `yaml:"max_fragment_bytes"`
 }
 
 // DefaultConfig returns the defaults.
@@ -32,6 +41,11 @@ func DefaultConfig() Config {
 		UDPIdle:      60 * time.Second,
 		OtherIdle:    30 * time.Second,
 		ClosingTail:  5 * time.Second,
+
+		FragmentTimeout: 30 * time.Second,
+		MaxFragmented:   4096,
+
+		MaxFragmentBytes: 64 << 20,
 	}
 }
 
@@ -52,10 +66,17 @@ func (c *Config) Validate() error {
 		{"udp_idle", c.UDPIdle},
 		{"other_idle", c.OtherIdle},
 		{"closing_tail", c.ClosingTail},
+		{"fragment_timeout", c.FragmentTimeout},
 	} {
 		if d.v < time.Millisecond || d.v > maxIdle {
 			return fmt.Errorf("%s: %v: want 1ms to %v", d.key, d.v, maxIdle)
 		}
+	}
+	if c.MaxFragmented < 1 || c.MaxFragmented > 1<<20 {
+		return fmt.Errorf("max_fragmented: %d: want 1 to %d", c.MaxFragmented, 1<<20)
+	}
+	if c.MaxFragmentBytes < maxDatagram || c.MaxFragmentBytes > 1<<40 {
+		return fmt.Errorf("max_fragment_bytes: %d: want %d to %d", c.MaxFragmentBytes, maxDatagram, 1<<40)
 	}
 	return nil
 }

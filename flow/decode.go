@@ -36,6 +36,11 @@ type decoded struct {
 	payload                 []byte
 	srcPort, dstPort        uint16
 	path                    path
+	// frames, frameBytes and ipBytes are what the packet counts as: one frame,
+	// or all the fragments of a datagram.
+	frames, frameBytes, ipBytes uint64
+	// fragment is set with outcome FragmentHeld.
+	fragment fragment
 }
 
 // decoder walks headers. It keeps no state between packets but its seed.
@@ -47,11 +52,44 @@ type decoder struct {
 func (c *decoder) decode(p *ingest.Packet, d *decoded) {
 	d.path.vlans, d.path.tunnels = 0, 0
 	d.truncated = false
-	d.outcome = c.link(p, d)
+	h := header{data: p.Data, wire: p.Length}
+	d.outcome = linkHeader(p.Interface.LinkType, &h)
 	if d.outcome == Handled {
+		d.outcome = c.walk(&h, d)
+	}
+	d.frames, d.frameBytes, d.ipBytes = 1, uint64(p.Length), uint64(d.ipLength)
+}
+
+// resume goes on after the IP header of a datagram made of fragments.
+func (c *decoder) resume(r *reassembled, d *decoded) {
+	d.path = r.path
+	d.truncated = false
+	h := header{data: r.data, wire: len(r.data)}
+	var src, dst []byte
+	size := 4
+	if r.key.ip6 != 0 {
+		size = 16
+	}
+	src, dst = r.key.src[:size], r.key.dst[:size]
+	d.ipLength = int(r.ipBytes)
+	d.outcome = ipPayload(&h, d, r.key.proto, src, dst, r.key.ip6)
+	if d.outcome == Handled {
+		d.outcome = c.walk(&h, d)
+	}
+	d.frames, d.frameBytes, d.ipBytes = r.frames, r.frameBytes, r.ipBytes
+	if d.path.tunnels > r.path.tunnels { // the flow's own IP packet is inside
+		d.ipBytes = uint64(d.ipLength)
+	}
+}
+
+// walk peels from h on and finishes the key.
+func (c *decoder) walk(h *header, d *decoded) Outcome {
+	o := c.peel(h, d)
+	if o == Handled {
 		d.key.Scope = c.seed.scopeOf(&d.path)
 		d.hash = c.seed.hash(&d.key)
 	}
+	return o
 }
 
 // header is the next thing to peel: its kind, and the bytes from its start on.
@@ -76,18 +114,20 @@ const (
 	mplsStack                       // MPLS labels
 )
 
-func (c *decoder) link(p *ingest.Packet, d *decoded) Outcome {
-	h := header{data: p.Data, wire: p.Length}
-	if o := linkHeader(p.Interface.LinkType, &h); o != Handled {
-		return o
-	}
+func (c *decoder) peel(h *header, d *decoded) Outcome {
 	for range maxTunnels + 1 {
+		if h.kind == transportDone {
+			return Handled
+		}
 		if o := h.toIP(&d.path); o != Handled {
 			return o
 		}
-		if o := ip(&h, d); o != Handled || h.kind == transportDone {
+		if o := ip(h, d); o != Handled {
 			return o
 		}
+	}
+	if h.kind == transportDone {
+		return Handled
 	}
 	return TooDeep
 }

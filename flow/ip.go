@@ -49,7 +49,10 @@ func ipv4(h *header, d *decoded) Outcome {
 	proto := b[9]
 	h.advance(ihl)
 	if frag&0x3fff != 0 {
-		return FragmentDropped
+		return d.fragmented(h, &fragment{
+			key:    fragmentKey{id: uint32(binary.BigEndian.Uint16(b[4:])), proto: proto},
+			offset: int(frag&0x1fff) * 8, more: frag&0x2000 != 0,
+		}, b[12:16], b[16:20], 0)
 	}
 	return ipPayload(h, d, proto, b[12:16], b[16:20], 0)
 }
@@ -88,8 +91,13 @@ func ipv6(h *header, d *decoded) Outcome {
 			if len(h.data) < 8 {
 				return ShortIP
 			}
-			if binary.BigEndian.Uint16(h.data[2:])&0xfff9 != 0 {
-				return FragmentDropped
+			if field := binary.BigEndian.Uint16(h.data[2:]); field&0xfff9 != 0 {
+				f := fragment{
+					key:    fragmentKey{id: binary.BigEndian.Uint32(h.data[4:]), proto: h.data[0], ip6: 1},
+					offset: int(field &^ 7), more: field&1 != 0,
+				}
+				h.advance(8)
+				return d.fragmented(h, &f, b[8:24], b[24:40], 1)
 			}
 			n = 8 // an atomic fragment (RFC 6946) is a whole packet
 		default:

@@ -17,7 +17,10 @@ const (
 	ShortTransport
 	BadTransport
 	TooDeep
-	FragmentDropped
+	BadFragment      // cannot belong to any datagram
+	FragmentConflict // overlaps another with different bytes
+	FragmentTimeout  // its datagram was not complete in time
+	FragmentCap      // its datagram gave way to younger ones
 	numOutcomes
 )
 
@@ -27,7 +30,8 @@ const firstUndecodable = UnknownLinkType
 var outcomeNames = [numOutcomes]string{
 	"handled", "not_ip", "fragment_held",
 	"link_type", "short_link_header", "short_ip_header", "bad_ip_header", "bad_ip_length",
-	"short_transport_header", "bad_transport_header", "too_deep", "fragment",
+	"short_transport_header", "bad_transport_header", "too_deep",
+	"bad_fragment", "fragment_conflict", "fragment_timeout", "fragment_cap",
 }
 
 // String returns the outcome as it stands in the ledger.

@@ -20,21 +20,22 @@ const latest = noDeadline - 2*ingest.Timestamp(maxIdle)
 
 // Table tracks the flows of one worker.
 type Table struct {
-	cfg     Config
-	sensor  string
-	next    Handler
-	decoder decoder
-	store   store
-	timers  *timers
-	starts  starts
-	lru     lru
-	extra   map[slot]exportedPath // of flows whose scope does not tell their path
-	sources sources
-	clock   ingest.Timestamp
-	begun   bool // the clock is set
-	event   Event
-	batch   [lookAhead]decoded
-	touched uint64
+	cfg       Config
+	sensor    string
+	next      Handler
+	decoder   decoder
+	store     store
+	timers    *timers
+	starts    starts
+	lru       lru
+	fragments *defragmenter
+	extra     map[slot]exportedPath // of flows whose scope does not tell their path
+	sources   sources
+	clock     ingest.Timestamp
+	begun     bool // the clock is set
+	event     Event
+	batch     [lookAhead]decoded
+	touched   uint64
 
 	counters Counters
 	mu       sync.Mutex // guards shared
@@ -57,6 +58,7 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 		extra:   map[slot]exportedPath{},
 	}
 	t.timers = newTimers(&t.store)
+	t.fragments = newDefragmenter(&t.cfg, &t.counters)
 	return t, nil
 }
 
@@ -99,6 +101,10 @@ func (t *Table) handle(packets []ingest.Packet) {
 	for i := range packets {
 		p, d := &packets[i], &t.batch[i]
 		t.advance(p.Clock)
+		if d.outcome == FragmentHeld {
+			t.fragment(p, d)
+			continue
+		}
 		t.counters.Packets[d.outcome]++
 		if d.outcome == Handled {
 			t.packet(p, d)
@@ -111,6 +117,7 @@ func (t *Table) handle(packets []ingest.Packet) {
 func (t *Table) Tick(now ingest.Timestamp) {
 	if t.begun && now < t.clock {
 		t.endAll(EndOfInput)
+		t.fragments.dropAll(FragmentTimeout)
 		t.begun = false
 	}
 	t.advance(now)
@@ -126,6 +133,7 @@ func (t *Table) Close(cause error) {
 		reason = Shutdown
 	}
 	t.endAll(reason)
+	t.fragments.dropAll(FragmentTimeout)
 	t.publish()
 	t.next.Tick(t.clock)
 	t.next.Close()
@@ -142,6 +150,9 @@ func (t *Table) advance(now ingest.Timestamp) {
 	}
 	if now < t.clock {
 		return
+	}
+	if len(t.fragments.order) > 0 {
+		t.fragments.expire(now)
 	}
 	if now >= t.timers.next {
 		for n := t.timers.expired(now); n != noSlot; n = t.timers.expired(now) {
@@ -214,6 +225,27 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	}
 }
 
+// fragment takes in a fragment, and handles the datagram that it completes. That
+// may itself be a fragment of another, inside a tunnel.
+func (t *Table) fragment(p *ingest.Packet, d *decoded) {
+	t.counters.Packets[FragmentHeld] += d.frames
+	d.fragment.key.scope = t.decoder.seed.scopeOf(&d.path)
+	r := t.fragments.add(d, t.clock)
+	if r == nil {
+		return
+	}
+	t.counters.Packets[FragmentHeld] -= r.frames
+	t.decoder.resume(r, d)
+	if d.outcome == FragmentHeld {
+		t.fragment(p, d)
+		return
+	}
+	t.counters.Packets[d.outcome] += r.frames
+	if d.outcome == Handled {
+		t.packet(p, d)
+	}
+}
+
 // open makes the flow of a packet.
 func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	if t.store.live >= t.cfg.MaxFlows {
@@ -281,11 +313,12 @@ func (t *Table) emit(n slot, f *Flow, e *Event) {
 // count adds a packet to the flow's account.
 func (f *Flow) count(p *ingest.Packet, d *decoded, side Side) {
 	s := &f.stats.Sides[side]
-	s.Packets++
-	s.Bytes += uint64(p.Length)
-	s.IPBytes += uint64(d.ipLength)
+	first := s.Packets == 0
+	s.Packets += d.frames
+	s.Bytes += d.frameBytes
+	s.IPBytes += d.ipBytes
 	s.PayloadBytes += uint64(d.payloadLength)
-	if s.Packets == 1 || p.Time > s.Last {
+	if first || p.Time > s.Last {
 		s.Last = p.Time
 	}
 	f.stats.Last = max(f.stats.Last, p.Time)
