@@ -24,7 +24,12 @@ const (
 	keyData        = "\xa4data"
 	keyUnicast     = "\xb0unicast_response"
 	keyCacheFlush  = "\xabcache_flush"
-	classIN        = keyClass + "\xa2IN"
+
+	// What most messages have, key and value in one run.
+	opcodeQuery  = keyOpcode + "\xa5QUERY"
+	rcodeNoError = keyRcode + "\xa7NOERROR"
+	classIN      = keyClass + "\xa2IN"
+	typeAClassIN = keyType + "\xa1A" + classIN
 
 	msgpackTrue = 0xc3
 
@@ -88,8 +93,14 @@ func (m *Message) appendPairs(b []byte, more int) []byte {
 		count(len(m.Authorities) > 0) + count(len(m.Additionals) > 0) + count(m.EDNS != nil)
 	b = append(pack.MapHeader(b, more), keyID...)
 	b = pack.Uint(b, uint64(m.ID))
-	b = pack.String(append(b, keyOpcode...), m.Opcode)
-	if m.Rcode != "" {
+	if m.Opcode == "QUERY" {
+		b = append(b, opcodeQuery...)
+	} else {
+		b = pack.String(append(b, keyOpcode...), m.Opcode)
+	}
+	if m.Rcode == "NOERROR" {
+		b = append(b, rcodeNoError...)
+	} else if m.Rcode != "" {
 		b = pack.String(append(b, keyRcode...), m.Rcode)
 	}
 	b = m.appendFlags(b)
@@ -147,10 +158,13 @@ func (q *Question) append(b []byte) []byte {
 }
 
 func appendTypeClass(b []byte, typ, class string) []byte {
-	b = pack.String(append(b, keyType...), typ)
 	if class == "IN" {
-		return append(b, classIN...)
+		if typ == "A" {
+			return append(b, typeAClassIN...)
+		}
+		return append(pack.String(append(b, keyType...), typ), classIN...)
 	}
+	b = pack.String(append(b, keyType...), typ)
 	return pack.String(append(b, keyClass...), class)
 }
 

@@ -1,6 +1,9 @@
 package dns
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // maxHops is how many compression pointers one name may follow; a name has at
 // most 127 labels, and each pointer but a pointless one is followed by a label.
@@ -156,25 +159,36 @@ func (d *decoder) joined(text []byte, start, refs, wire int, r *nameRef, next in
 // special marks the octets that presentation format escapes: those outside
 // printable ASCII as \DDD, those with a meaning in master files by a backslash
 // (RFC 1035 section 5.1).
-var special = func() (t [256]bool) {
+var special = func() (t [256]byte) {
 	for i := range t {
-		t[i] = i < '!' || i > '~'
+		if i < '!' || i > '~' {
+			t[i] = 1
+		}
 	}
 	for _, c := range []byte(`.'@;()"\`) {
-		t[c] = true
+		t[c] = 1
 	}
 	return t
 }()
 
+// appendLabel copies a label and looks at its octets on the way; labels are too
+// short for a call of copy to be worth it.
 func appendLabel(b, label []byte) []byte {
 	n := len(b)
-	b = append(b, label...)
-	for i, c := range label {
-		if special[c] {
-			return escapeLabel(b[:n+i], label[i:])
-		}
+	if cap(b)-n < len(label) {
+		b = slices.Grow(b, maxName)
 	}
-	return b
+	to := b[n : n+len(label)]
+	var marks byte
+	for i := range to {
+		c := label[i]
+		to[i] = c
+		marks |= special[c]
+	}
+	if marks != 0 {
+		return escapeLabel(b[:n], label)
+	}
+	return b[:n+len(label)]
 }
 
 func escapeLabel(b, label []byte) []byte {
@@ -182,7 +196,7 @@ func escapeLabel(b, label []byte) []byte {
 		switch {
 		case c < ' ' || c > '~':
 			b = appendDDD(b, c)
-		case special[c]:
+		case special[c] != 0:
 			b = append(b, '\\', c)
 		default:
 			b = append(b, c)
