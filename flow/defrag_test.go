@@ -141,6 +141,39 @@ func TestFragmentsGivenUp(t *testing.T) {
 	}
 }
 
+func TestSpreaderFollowsTunnelsInFragments(t *testing.T) {
+	inner := ipFragment(0, 0, false, udpDatagram(100)) // no fragment itself
+	gtpu := append([]byte{0x30, 255, 0, byte(len(inner)), 0, 0, 0, 9}, inner...)
+	outer := make([]byte, 8, 8+len(gtpu))
+	binary.BigEndian.PutUint16(outer[0:], 2152)
+	binary.BigEndian.PutUint16(outer[2:], 2152)
+	binary.BigEndian.PutUint16(outer[4:], uint16(8+len(gtpu)))
+	outer = append(outer, gtpu...)
+	packet := func(b []byte) *ingest.Packet {
+		copy(b[12:], []byte{192, 0, 2, 1, 192, 0, 2, 2})
+		return &ingest.Packet{Data: b, Length: len(b), Interface: rawInterface}
+	}
+	s := NewSpreader()
+	want := s.Spread(&ingest.Packet{Data: inner, Length: len(inner), Interface: rawInterface})
+	for name, p := range map[string]*ingest.Packet{"whole": packet(ipFragment(0, 0, false, outer))} {
+		if got := s.Spread(p); got != want {
+			t.Errorf("%s: %x, want the inner %x", name, got, want)
+		}
+	}
+	if got := s.Spread(packet(ipFragment(5, 0, true, outer[:64]))); got != want {
+		t.Errorf("first fragment: %x, want the inner %x", got, want)
+	}
+	if got := s.Spread(packet(ipFragment(5, 64, false, outer[64:]))); got != want {
+		t.Errorf("last fragment: %x, want the inner %x", got, want)
+	}
+	for id := range uint16(5000) {
+		s.Spread(packet(ipFragment(id, 0, true, outer[:64])))
+	}
+	if len(s.hashes) > maxSpreadFragments {
+		t.Errorf("%d datagrams remembered", len(s.hashes))
+	}
+}
+
 // A flood of fragments stays under its caps and is forgotten in time.
 func TestFragmentFloodIsBounded(t *testing.T) {
 	cfg := DefaultConfig()

@@ -20,41 +20,40 @@ func Spread(p *ingest.Packet) uint64 {
 	if linkHeader(p.Interface.LinkType, &h) != Handled || h.toIP(&layers) != Handled {
 		return 0
 	}
-	if inner, ok := h.udpInner(&layers); ok {
-		return spreadAddresses(inner.data)
-	}
-	return spreadAddresses(h.data)
+	return spreadPacket(&h, &layers)
 }
 
-// udpInner returns the IP packet inside a tunnel over UDP between gateways, if h
-// is whole and carries one.
-func (h *header) udpInner(p *path) (header, bool) {
+func spreadPacket(h *header, p *path) uint64 {
 	b, n := h.data, 0
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4 && b[9] == byte(UDP) && binary.BigEndian.Uint16(b[6:])&0x3fff == 0:
 		n = int(b[0]&15) * 4
 	case len(b) >= 40 && b[0]>>4 == 6 && b[6] == byte(UDP):
 		n = 40
-	default:
-		return *h, false
 	}
-	if n < 20 || len(b) < n+8 {
-		return *h, false
+	if n >= 20 && n <= len(b) {
+		inner := *h
+		inner.advance(n)
+		if inner.gatewayTunnel(p) {
+			return spreadAddresses(inner.data)
+		}
 	}
-	switch binary.BigEndian.Uint16(b[n+2:]) {
+	return spreadAddresses(b)
+}
+
+// gatewayTunnel moves from a UDP header to the IP packet inside, if that is a
+// tunnel between gateways.
+func (h *header) gatewayTunnel(p *path) bool {
+	if len(h.data) < 8 {
+		return false
+	}
+	switch binary.BigEndian.Uint16(h.data[2:]) {
 	case portVXLAN, portVXLANLinux, portGeneve, portGTPU:
 	default:
-		return *h, false
+		return false
 	}
-	inner := *h
-	inner.advance(n)
-	if o, peeled := udpTunnel(&inner, p); !peeled || o != Handled {
-		return *h, false
-	}
-	if inner.toIP(p) != Handled {
-		return *h, false
-	}
-	return inner, true
+	o, peeled := udpTunnel(h, p)
+	return peeled && o == Handled && h.toIP(p) == Handled
 }
 
 // spreadAddresses hashes the addresses of an IP packet.
