@@ -8,6 +8,7 @@ import (
 
 // candidate is a factory in the order of the registry.
 type candidate struct {
+	index    int // in Driver.all
 	factory  Factory
 	datagram DatagramParserFactory
 	protocol *Protocol

@@ -88,8 +88,8 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 		cfg: cfg, id: id, registry: registry, next: next,
 		held: map[uint32]*heldData{},
 	}
-	for _, f := range registry.Factories() {
-		c := &candidate{factory: f, protocol: f.Protocol(), first: registry.first[f.Protocol().Name]}
+	for i, f := range registry.Factories() {
+		c := &candidate{index: i, factory: f, protocol: f.Protocol(), first: registry.first[f.Protocol().Name]}
 		c.names = []string{c.protocol.Name}
 		c.datagram, _ = f.(DatagramParserFactory)
 		d.all = append(d.all, c)
@@ -104,6 +104,7 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 	d.parsers = newParserPool(len(d.all))
 	d.limiter = newLimiter(cfg.AnomalyInterval)
 	d.out = NewOutput((*receiver)(d))
+	d.event = SessionEvent{Sensor: id.Sensor, Run: id.Run, Flow: &d.info}
 	return d, nil
 }
 
@@ -118,8 +119,8 @@ func (d *Driver) Stats() Counters {
 // HandleEvent takes one event of a flow.
 func (d *Driver) HandleEvent(e *flow.Event) {
 	d.cur, d.hasInfo = e, false
-	for int(e.Slot) >= len(d.states) {
-		d.states = append(d.states, flowState{})
+	if int(e.Slot) >= len(d.states) {
+		d.states = append(d.states, make([]flowState, int(e.Slot)+1-len(d.states))...)
 	}
 	s := &d.states[e.Slot]
 	switch e.Kind {
@@ -164,7 +165,8 @@ func (d *Driver) giveUp(e *flow.Event, s *flowState) {
 // settle fixes the flow's protocol and announces the flow.
 func (d *Driver) settle(e *flow.Event, s *flowState, candidate int16) {
 	s.candidate = candidate
-	d.emit(e, s, SessionEvent{Type: Started, Time: e.Flow.Stats().First})
+	d.prepare(e, s, Started, e.Flow.Stats().First)
+	d.send(s)
 }
 
 func (d *Driver) data(e *flow.Event, s *flowState) {
@@ -210,19 +212,10 @@ func (d *Driver) probe(e *flow.Event, s *flowState) {
 // start gives the flow a parser of the matching factory.
 func (d *Driver) start(e *flow.Event, s *flowState, c *candidate) {
 	e.Flow.WakeAt(0)
-	n := d.indexOf(c)
+	n := c.index
 	s.phase = parsing
 	s.parser = d.parsers.get(n, c)
 	d.settle(e, s, int16(n))
-}
-
-func (d *Driver) indexOf(c *candidate) int {
-	for i := range d.all {
-		if d.all[i] == c {
-			return i
-		}
-	}
-	panic("session: candidate is not of this driver")
 }
 
 // parse calls the flow's parser with one datagram.
@@ -269,13 +262,12 @@ func (d *Driver) closed(e *flow.Event, s *flowState) {
 	d.release(s)
 	d.limiter.flush(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
 	stats := e.Flow.Stats()
-	event := SessionEvent{
-		Type: Closed, Time: stats.Last, Reason: e.Reason.String(), Stats: stats, Events: s.seq + 1,
-	}
+	ev := d.prepare(e, s, Closed, stats.Last)
+	ev.Reason, ev.Stats, ev.Events = e.Reason.String(), stats, s.seq
 	if s.candidate != noCandidate {
-		event.Protocols = d.all[s.candidate].names
+		ev.Protocols = d.all[s.candidate].names
 	}
-	d.emit(e, s, event)
+	d.send(s)
 }
 
 // after deals with the outcome of a parser call.
@@ -299,7 +291,9 @@ func (d *Driver) after(e *flow.Event, s *flowState, now ingest.Timestamp, err er
 	s.phase = unclaimed
 	e.Flow.Ignore()
 	e.Flow.WakeAt(0)
-	d.emit(e, s, SessionEvent{Type: ParserClosed, Time: now, Reason: reason, Detail: clip(detail)})
+	ev := d.prepare(e, s, ParserClosed, now)
+	ev.Reason, ev.Detail = reason, clip(detail)
+	d.send(s)
 }
 
 func (d *Driver) release(s *flowState) {
@@ -319,42 +313,47 @@ func clip(s string) string {
 	return s
 }
 
-// emit completes an event of a flow and hands it to the sink. Every event but a
-// tick takes the next sequence number.
-func (d *Driver) emit(e *flow.Event, s *flowState, event SessionEvent) {
-	d.event = event
+// prepare begins the next event of a flow. Every event but a tick takes the next
+// sequence number. The caller sets what the type needs and calls send.
+func (d *Driver) prepare(e *flow.Event, s *flowState, t EventType, at ingest.Timestamp) *SessionEvent {
 	ev := &d.event
-	first := 0
-	ev.Protocol = FlowProtocol
-	if s.candidate != noCandidate {
-		c := d.all[s.candidate]
-		first, ev.Protocol = c.first, c.protocol.Name
-	}
-	if ev.Type == Application {
-		ev.Topic = d.messageTopic(first, ev.Message.Kind())
-	} else {
-		ev.Topic = first + lifecycleOffset(ev.Type)
-	}
-	ev.Kind = d.registry.topics[ev.Topic].Kind
-	ev.Sensor, ev.Run = d.id.Sensor, d.id.Run
-	ev.Seq = s.seq
+	ev.Type, ev.Time, ev.Seq = t, at, s.seq
 	s.seq++
+	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = 0, 0, false, nil, false
+	ev.Reason, ev.Detail, ev.Severity, ev.Count = "", "", "", 0
+	ev.Stats, ev.Events, ev.Protocols = nil, 0, nil
 	if !d.hasInfo {
 		e.Info(&d.info)
 		d.hasInfo = true
 	}
-	ev.Flow = &d.info
+	return ev
+}
+
+// send hands the prepared event to the sink.
+func (d *Driver) send(s *flowState) {
+	ev := &d.event
+	first := 0
+	if s.candidate != noCandidate {
+		first = d.all[s.candidate].first
+	}
+	if ev.Type == Application {
+		ev.Topic = d.messageTopic(first, ev.Message.Kind())
+	} else {
+		ev.Topic = first + int(lifecycleOffset[ev.Type])
+	}
+	topic := &d.registry.topics[ev.Topic]
+	ev.Protocol, ev.Kind = topic.Protocol, topic.Kind
 	d.next.HandleEvent(ev)
 }
 
-func lifecycleOffset(t EventType) int {
-	for i, l := range lifecycleTypes {
-		if l == t {
-			return i
-		}
+// lifecycleOffset is the place of an event type's topic after the first of its
+// protocol.
+var lifecycleOffset = func() (offset [numEventTypes]uint8) {
+	for i, t := range lifecycleTypes {
+		offset[t] = uint8(i)
 	}
-	panic("session: not a lifecycle event")
-}
+	return offset
+}()
 
 // messageTopic finds a message's topic among those of its protocol. A kind that
 // the factory did not declare is a bug of the parser, found by its contract test;

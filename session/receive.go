@@ -18,10 +18,10 @@ func (r *receiver) Emit(m *Emission) {
 	if d.emitted++; d.emitted > d.cfg.MessagesPerCall {
 		panic(tooMany{d.cfg.MessagesPerCall})
 	}
-	d.emit(d.cur, &d.states[d.cur.Slot], SessionEvent{
-		Type: Application, Time: m.Time, Start: m.Start, Side: m.Side, HasSide: true,
-		Message: m.Message, Truncated: m.Truncated,
-	})
+	s := &d.states[d.cur.Slot]
+	ev := d.prepare(d.cur, s, Application, m.Time)
+	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = m.Start, m.Side, true, m.Message, m.Truncated
+	d.send(s)
 }
 
 // Anomaly passes an anomaly on unless one of its name went out just before.
@@ -44,8 +44,8 @@ func (r *receiver) SetIdle(d time.Duration) { r.cur.Flow.SetIdle(d) }
 func (d *Driver) emitAnomaly(e *flow.Event, s *flowState, a *pendingAnomaly) {
 	count := a.count
 	a.count = 0
-	d.emit(e, s, SessionEvent{
-		Type: AnomalyEvent, Time: a.time, Reason: a.kind.Name, Detail: a.detail,
-		Severity: a.kind.Severity, Count: count, Side: a.side, HasSide: true,
-	})
+	ev := d.prepare(e, s, AnomalyEvent, a.time)
+	ev.Reason, ev.Detail, ev.Severity, ev.Count = a.kind.Name, a.detail, a.kind.Severity, count
+	ev.Side, ev.HasSide = a.side, true
+	d.send(s)
 }
