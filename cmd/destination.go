@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flowscope/publish"
+	"flowscope/publish/embedded"
+)
+
+// destination is where the events of a replay go.
+type destination struct {
+	transport publish.Transport // the publisher's, once that exists
+	server    *embedded.Server  // nil unless it is the embedded one
+	temporary string            // a store to remove at the end
+	// connect makes one more connection to the same server, nil if there is
+	// none.
+	connect func(ctx context.Context) (*nats.Conn, error)
+}
+
+// openDestination reaches the server or opens the output.
+func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logger) (*destination, error) {
+	d := &destination{}
+	var err error
+	switch s.to {
+	case toDiscard:
+		d.transport = publish.NewDiscard()
+		return d, nil
+	case toStdout:
+		d.transport, err = publish.NewWriter(p.stdout, s.format)
+		return d, err
+	case toEmbedded:
+		err = d.startServer(s, log)
+	default:
+		d.connect = func(ctx context.Context) (*nats.Conn, error) {
+			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log)
+		}
+	}
+	if err == nil {
+		err = d.connectTransport(ctx, s)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *destination) startServer(s *settled, log *slog.Logger) error {
+	store := s.Publish.Embedded.Store
+	if store == "" {
+		var err error
+		if store, err = os.MkdirTemp("", "flowscope-"); err != nil {
+			return fmt.Errorf("make a directory for the store: %w", err)
+		}
+		d.temporary = store
+	}
+	var err error
+	d.server, err = embedded.Start(embedded.Config{
+		Store: store, Listen: s.Publish.Embedded.Listen, MaxStore: s.Publish.Embedded.MaxStore,
+		SyncInterval: s.Publish.Embedded.SyncInterval, Log: log,
+	})
+	d.connect = func(context.Context) (*nats.Conn, error) {
+		return d.server.Connect(publish.ConnectionOptions(s.Sensor.Name, log)...)
+	}
+	return err
+}
+
+// connectTransport connects and looks after the stream.
+func (d *destination) connectTransport(ctx context.Context, s *settled) error {
+	deadline := time.Now().Add(s.Publish.ConnectTimeout)
+	nc, err := d.connect(ctx)
+	if err != nil {
+		return err
+	}
+	// A server that answers just in time still gets a moment for the stream.
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(time.Second))
+	defer cancel()
+	d.transport, err = publish.NewJetStream(ctx, nc, s.Publish)
+	return err
+}
+
+// close stops the embedded server, after the publisher has closed its transport.
+func (d *destination) close() error {
+	var errs []error
+	if d.server != nil {
+		errs = append(errs, d.server.Close())
+	}
+	if d.temporary != "" {
+		errs = append(errs, os.RemoveAll(d.temporary))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"flowscope/flow"
+	"flowscope/publish"
+	"flowscope/session"
+)
+
+// Ledger puts the parts of all stages together. Seconds and PeakRSS are left to
+// the caller.
+func (l *Pipeline) Ledger() *publish.Ledger {
+	var tables flow.Counters
+	for _, t := range l.tables {
+		c := t.Stats()
+		tables.Add(&c)
+	}
+	var drivers session.Counters
+	for _, d := range l.drivers {
+		c := d.Stats()
+		drivers.Add(&c)
+	}
+	ledger := l.publisher.Ledger()
+	ledger.Packets = packets(l.runner.Stats().Packets, &tables)
+	ledger.Flows = publish.Flows{
+		Started: tables.FlowsStarted,
+		Ended:   tables.EndedByReason(),
+		Active:  tables.FlowsActive,
+	}
+	ledger.Payload = payload(&tables, &drivers)
+	return ledger
+}
+
+func packets(received uint64, c *flow.Counters) publish.Packets {
+	return publish.Packets{
+		Received:      received,
+		Handled:       c.Packets[flow.Handled],
+		NotIP:         c.Packets[flow.NotIP],
+		FragmentsHeld: c.Packets[flow.FragmentHeld],
+		Undecodable:   c.UndecodableByReason(),
+	}
+}
+
+func payload(c *flow.Counters, d *session.Counters) publish.PayloadBytes {
+	p := publish.PayloadBytes{
+		Seen:      c.PayloadSeen,
+		Delivered: d.PayloadDelivered,
+		NoParser:  c.PayloadNoParser + d.PayloadNoParser,
+		Discarded: publish.Reasons{},
+		Buffered:  d.PayloadBuffered,
+	}
+	p.Discarded.Add("truncated", c.PayloadTruncated)
+	return p
+}

@@ -1,0 +1,32 @@
+package cmd
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// processors is the number of workers where nothing else is said.
+func processors() int { return runtime.GOMAXPROCS(0) }
+
+func hostName() (string, error) {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "", fmt.Errorf("find the host's name: %w: give --sensor NAME", err)
+	}
+	return name, nil
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// newRun returns an id for this run, of a-z and 0-9: the second, so that ids of
+// one sensor can be sorted, and enough chance that no two are alike.
+func newRun() string {
+	return strconv.FormatInt(time.Now().Unix(), 36) + strings.ToLower(rand.Text()[:8])
+}

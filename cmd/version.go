@@ -1,0 +1,36 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// versionCommand says which version this is.
+type versionCommand struct{}
+
+// Run prints module version, revision and Go's version.
+func (*versionCommand) Run(p *process) error {
+	version, revision := "(unknown)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version, revision = info.Main.Version, revisionOf(info.Settings)
+	}
+	_, err := fmt.Fprintf(p.stdout, "flowscope %s%s %s %s/%s\n",
+		version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return outputError(err)
+}
+
+func revisionOf(settings []debug.BuildSetting) string {
+	value := map[string]string{}
+	for _, s := range settings {
+		value[s.Key] = s.Value
+	}
+	revision := value["vcs.revision"]
+	if revision == "" {
+		return ""
+	}
+	if value["vcs.modified"] == "true" {
+		revision += ", modified"
+	}
+	return " (" + revision + ")"
+}

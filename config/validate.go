@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxWorkers    = 1024
+	maxSensorName = 255
+)
+
+// validate asks the stages, and gives what they find the place of its key.
+func validate(c *Config, root *key) (problems Problems) {
+	check := func(section string, err error) {
+		if err != nil {
+			problems = append(problems, locate(root, section, err)...)
+		}
+	}
+	check("", c.validateOwn())
+	check("flow", c.Flow.Validate())
+	check("session", c.Session.Validate())
+	check("publish", c.Publish.Validate())
+	check("publish", c.validateOnly())
+	for _, p := range c.Protocols {
+		check("protocols."+p.Name(), p.validate())
+	}
+	if len(problems) == 0 {
+		_, err := c.Registry()
+		check("", err)
+	}
+	return problems
+}
+
+// validateOwn checks what belongs to no stage.
+func (c *Config) validateOwn() error {
+	name := c.Sensor.Name
+	switch {
+	case len(name) > maxSensorName:
+		return fmt.Errorf("sensor.name: %d bytes: want at most %d", len(name), maxSensorName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("sensor.name: %q: want printable text", name)
+	case c.Workers < 0 || c.Workers > maxWorkers:
+		return fmt.Errorf("workers: %d: want 1 to %d, or 0 for one per processor", c.Workers, maxWorkers)
+	}
+	return nil
+}
+
+// validateOnly checks the names of protocols.
+func (c *Config) validateOnly() error {
+	known := c.enabled()
+	for _, name := range c.Publish.Only {
+		if slices.Contains(known, name) {
+			continue
+		}
+		for _, p := range c.Protocols {
+			if p.Name() == name {
+				return fmt.Errorf("only: protocol %q is switched off under protocols.%s.enabled", name, name)
+			}
+		}
+		return fmt.Errorf("only: unknown protocol %q: %s", name, didYouMean(name, known))
+	}
+	return nil
+}
+
+// validate checks the options by the factory's own rules.
+func (p *Protocol) validate() error {
+	if v, ok := p.Options.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// locate makes problems of an error: each message begins with the path of its
+// key below the section.
+func locate(root *key, section string, err error) (problems Problems) {
+	for _, e := range leaves(err) {
+		path, text, from := section, e.Error(), origin{}
+		if below, rest, ok := strings.Cut(text, ": "); ok {
+			if k, known := root.find(strings.TrimPrefix(section+"."+below, ".")); known {
+				path, text, from = k.path, rest, k.set()
+			}
+		}
+		problems = append(problems, from.problem(path, text))
+	}
+	return problems
+}
