@@ -16,14 +16,14 @@ const (
 type Config struct {
 	// Ports are the ports on which a damaged message is still taken for DNS;
 	// on others it must be flawless. Default: 53.
-	Ports []uint16 `yaml:"ports"`
+	Ports []uint16 `yaml:"ports" comment:"Ports on which a damaged message is still taken for DNS; on others it must be flawless."`
 	// UnansweredAfter is how long after its first query a transaction is
 	// reported as unanswered, at most one minute. Default: 10s.
-	UnansweredAfter time.Duration `yaml:"unanswered_after"`
+	UnansweredAfter time.Duration `yaml:"unanswered_after" comment:"How long after its first query a transaction is reported as unanswered, at most 1m."`
 	// MaxPending is how many queries of one flow may wait for their answer, at
 	// most 16384; with one more, the oldest is reported as unanswered at once.
 	// Default: 1024.
-	MaxPending int `yaml:"max_pending"`
+	MaxPending int `yaml:"max_pending" comment:"Queries of one flow that may wait for their answer, at most 16384; with one more, the oldest is reported as unanswered."`
 }
 
 // DefaultConfig returns the defaults.
