@@ -46,7 +46,7 @@ func TestCorpus(t *testing.T) {
 				t.Errorf("%s datagram %d: not readable: %s", name, i, problem)
 				continue
 			}
-			if problem != "" {
+			if problem != "" && problem != problemTrailing { // which the oracle ignores
 				t.Errorf("%s datagram %d: the oracle finds nothing wrong, we %s", name, i, problem)
 			}
 			if diff := diffOracle(got, oracleMessage(&o, len(d.Payload), multicast)); diff != "" {
@@ -82,7 +82,7 @@ func compareEDNS(t *testing.T, m *Message, o *mdns.Msg) {
 				t.Errorf("cookie %s, the oracle's %s", e.Cookie, x.Cookie)
 			}
 		case *mdns.EDNS0_SUBNET:
-			if s := x.String(); !strings.HasPrefix(s, e.ClientSubnet+"/") {
+			if s := strings.NewReplacer("[", "", "]", "").Replace(x.String()); !strings.HasPrefix(s, e.ClientSubnet+"/") {
 				t.Errorf("client subnet %s, the oracle's %s", e.ClientSubnet, s)
 			}
 		case *mdns.EDNS0_EDE:

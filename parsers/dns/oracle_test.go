@@ -28,7 +28,14 @@ func oracleType(t uint16) string {
 	return s
 }
 
-func oracleClass(c uint16) string { return mdns.Class(c).String() }
+// oracleClass does not use Class.String, which avoids ANY because it is a type
+// as well.
+func oracleClass(c uint16) string {
+	if s, ok := mdns.ClassToString[c]; ok {
+		return s
+	}
+	return mdns.Class(c).String()
+}
 
 func oracleName(s string) string {
 	if s == "." || s == "" {

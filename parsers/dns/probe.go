@@ -53,54 +53,59 @@ func verdict(match bool) session.Verdict {
 // for many at once, DNS for one.
 const maxQuestions = 255
 
-// plausible judges the header alone (RFC 1035 section 4.1.1).
+// plausible judges the header alone (RFC 1035 section 4.1.1), but for messages
+// of an opcode that is not assigned: those must be well-formed.
 func plausible(b []byte) bool {
 	if len(b) < headerSize {
 		return false
 	}
 	opcode := b[2] >> 3 & 15
 	questions := binary.BigEndian.Uint16(b[4:])
-	if opcode == 3 || opcode > opcodeDSO || questions > maxQuestions {
-		return false
-	}
 	records := 0
 	for i := 6; i < headerSize; i += 2 {
 		records += int(binary.BigEndian.Uint16(b[i:]))
 	}
-	if records > (maxMessage-headerSize)/minRecord {
+	if questions > maxQuestions || records > (maxMessage-headerSize)/minRecord {
 		return false
 	}
+	if opcode == 3 || opcode > opcodeDSO {
+		return wellFormed(b, int(questions), records)
+	}
 	response := b[2]&0x80 != 0
-	return response || opcode == opcodeDSO || questions > 0 || records > 0
+	return response || opcode == opcodeDSO || questions > 0 || records > 0 || len(b) == headerSize
 }
 
-// flawless walks the whole message without expanding it: one question of a known
-// type and class, as many records as announced, nothing left over.
+// flawless wants an ordinary message: one question of a known type and class,
+// flags that fit, as many records as announced, nothing left over.
 func flawless(b []byte) bool {
-	if !plausible(b) || binary.BigEndian.Uint16(b[4:]) != 1 || b[3]&0x40 != 0 {
+	if len(b) < headerSize || binary.BigEndian.Uint16(b[4:]) != 1 || b[3]&0x40 != 0 {
 		return false
 	}
 	opcode := b[2] >> 3 & 15
-	response := b[2]&0x80 != 0
 	if opcode != 0 && opcode != opcodeNotify && opcode != opcodeUpdate {
 		return false
 	}
-	if !response && (b[3]&15 != 0 || b[2]&0x02 != 0) {
-		return false
-	}
 	answers := int(binary.BigEndian.Uint16(b[6:]))
-	if !response && opcode == 0 && answers != 0 {
+	if response := b[2]&0x80 != 0; !response && (b[3]&15 != 0 || b[2]&0x02 != 0 || opcode == 0 && answers != 0) {
 		return false
 	}
 	off := skipName(b, headerSize)
-	if off < 0 || off+4 > len(b) {
+	if off < 0 || off+4 > len(b) || !knownType(binary.BigEndian.Uint16(b[off:])) || !knownClass(binary.BigEndian.Uint16(b[off+2:])) {
 		return false
 	}
-	if !knownType(binary.BigEndian.Uint16(b[off:])) || !knownClass(binary.BigEndian.Uint16(b[off+2:])) {
-		return false
+	return wellFormed(b, 1, answers+int(binary.BigEndian.Uint16(b[8:]))+int(binary.BigEndian.Uint16(b[10:])))
+}
+
+// wellFormed walks the whole message without expanding it: as many questions and
+// records as announced, nothing left over.
+func wellFormed(b []byte, questions, records int) bool {
+	off := headerSize
+	for range questions {
+		if off = skipName(b, off); off < 0 || off+4 > len(b) {
+			return false
+		}
+		off += 4
 	}
-	off += 4
-	records := answers + int(binary.BigEndian.Uint16(b[8:])) + int(binary.BigEndian.Uint16(b[10:]))
 	for range records {
 		if off = skipName(b, off); off < 0 || off+10 > len(b) {
 			return false

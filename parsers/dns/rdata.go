@@ -340,13 +340,18 @@ func (d *decoder) counted(f field, off, end int) int {
 	case fHash:
 		d.text = appendBase32(d.text, p)
 	case fSized:
-		d.text = append(strconv.AppendUint(d.text, uint64(len(p)), 10), ' ')
-		d.text = appendHex(d.text, p, lowerDigits)
+		d.appendSized(p, lowerDigits)
 	case fSizedUp:
-		d.text = append(strconv.AppendUint(d.text, uint64(len(p)), 10), ' ')
-		d.text = appendHex(d.text, p, upperDigits)
+		d.appendSized(p, upperDigits)
 	}
 	return next
+}
+
+func (d *decoder) appendSized(p []byte, digits string) {
+	d.text = strconv.AppendUint(d.text, uint64(len(p)), 10)
+	if len(p) > 0 {
+		d.text = appendHex(append(d.text, ' '), p, digits)
+	}
 }
 
 func (d *decoder) mnemonic(name string, n uint16) {
