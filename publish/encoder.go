@@ -17,12 +17,12 @@ const Version = 1
 const envelopeSpace = 1 << 10
 
 // Encoder writes events as msgpack. What stays the same over many events (the
-// topic's part of the envelope, the flow's map) is kept encoded. An Encoder takes
-// a fixed amount of memory, just under a megabyte, and belongs to one goroutine.
+// topic's part of the envelope, the latest flow's map) is kept encoded. An Encoder
+// belongs to one goroutine.
 type Encoder struct {
 	sensor, run string
 	topics      []topicPart
-	flows       flowCache
+	flow        flowMap
 }
 
 // topicPart is the run of envelope pairs that all events of a topic share.
@@ -40,7 +40,6 @@ func NewEncoder(sensor, run string, topics []session.Topic) *Encoder {
 	for i, t := range topics {
 		e.topics[i] = topicPart{t, appendTopicPairs(nil, sensor, run, t)}
 	}
-	e.flows.slots = make([]flowSlot, flowSlots)
 	return e
 }
 
@@ -51,7 +50,7 @@ func (e *Encoder) Append(b []byte, ev *session.SessionEvent) (out []byte, idStar
 	b = slices.Grow(b, envelopeSpace)
 	var flowMap []byte
 	if ev.Flow != nil {
-		flowMap = e.flows.encoded(ev.Flow)
+		flowMap = e.flow.encoded(ev.Flow)
 	}
 	// The header counts at most 19 pairs; it always takes three bytes, so that it
 	// can be filled in last.

@@ -211,15 +211,15 @@ func TestEncoderTellsFlowsApart(t *testing.T) {
 		b, _, _ := e.Append(nil, &session.SessionEvent{Flow: f, Protocol: "x", Kind: "started"})
 		return unpacked(t, b)["flow"].(map[string]any)["source"].(string)
 	}
-	long := strings.Repeat("p", 2*flowSlotSize)
+	long := strings.Repeat("p", 1000)
 	for _, tt := range []struct {
 		name string
 		flow flow.Info
 	}{
 		{"one", flow.Info{ID: flow.ID{1}, Source: "one"}},
-		{"same slot", flow.Info{ID: flow.ID{1, 15: 1}, Source: "two"}},
+		{"another", flow.Info{ID: flow.ID{1, 15: 1}, Source: "two"}},
 		{"the first again", flow.Info{ID: flow.ID{1}, Source: "one"}},
-		{"same slot, too long for it", flow.Info{ID: flow.ID{1, 15: 2}, Source: long}},
+		{"a long one", flow.Info{ID: flow.ID{1, 15: 2}, Source: long}},
 		{"the first after the long one", flow.Info{ID: flow.ID{1}, Source: "one"}},
 		{"the long one again", flow.Info{ID: flow.ID{1, 15: 2}, Source: long}},
 		{"without id", flow.Info{Source: "three"}},
@@ -299,7 +299,7 @@ func TestEncoderAllocatesNothing(t *testing.T) {
 	r := fakeRegistry(t)
 	unnamed, long := queryEvent(t, r), queryEvent(t, r)
 	unnamed.Flow.ID = flow.ID{}
-	long.Flow.Source = strings.Repeat("p", 2*flowSlotSize)
+	long.Flow.Source = strings.Repeat("p", 1000)
 	for _, tt := range []struct {
 		name  string
 		event *session.SessionEvent
@@ -307,7 +307,7 @@ func TestEncoderAllocatesNothing(t *testing.T) {
 		{"message", queryEvent(t, r)},
 		{"closed", closedEvent(t, r)},
 		{"flow encoded each time", unnamed},
-		{"flow too long for the cache", long},
+		{"flow with a long source", long},
 	} {
 		e := NewEncoder("edge-1", "r1", r.Topics())
 		buf := make([]byte, 0, 4*envelopeSpace)

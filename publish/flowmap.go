@@ -1,54 +1,35 @@
 package publish
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"net/netip"
+	"slices"
 
 	"flowscope/flow"
 	"flowscope/session/pack"
 )
 
 const (
-	// flowSlots is how many flows stay encoded: a power of two.
-	flowSlots = 2048
-	// flowSlotSize makes a slot six cache lines; a flow map of IPv6 with a name
-	// of 70 bytes for its source fits in.
-	flowSlotSize = 384 - 16 - 2
-
 	// flowIDStart is where the hex digits of the id stand in a flow map: behind
 	// its header of three bytes, the key and the header of the string.
 	flowIDStart = 3 + 3 + 2
 	flowIDLen   = 2 * len(flow.ID{})
 )
 
-// flowSlot holds one encoded flow map. n is 0 in an empty slot.
-type flowSlot struct {
+// flowMap keeps the latest flow's map encoded, which often has several events in
+// a row. To keep more of them was tried: encoding anew is cheaper than the cache
+// miss.
+type flowMap struct {
 	id  flow.ID
-	n   uint16
-	buf [flowSlotSize]byte
-}
-
-// flowCache is a direct-mapped cache of encoded flow maps. Flow ids are digests,
-// so eleven bits of one spread evenly; what collides is encoded again.
-type flowCache struct {
-	slots  []flowSlot
-	latest []byte // the flow map that was encoded last
+	buf []byte
 }
 
 // encoded returns the flow's map, valid until the next call.
-func (c *flowCache) encoded(f *flow.Info) []byte {
-	s := &c.slots[binary.LittleEndian.Uint64(f.ID[:])%flowSlots]
-	if s.n != 0 && s.id == f.ID {
-		return s.buf[:s.n]
+func (m *flowMap) encoded(f *flow.Info) []byte {
+	if m.id != f.ID || len(m.buf) == 0 || f.ID == (flow.ID{}) {
+		m.buf = appendFlow(m.buf[:0], f)
+		m.id = f.ID
 	}
-	c.latest = appendFlow(c.latest[:0], f)
-	if len(c.latest) <= len(s.buf) && f.ID != (flow.ID{}) {
-		s.id, s.n = f.ID, uint16(len(c.latest))
-		copy(s.buf[:], c.latest)
-	}
-	return c.latest
+	return m.buf
 }
 
 // appendFlow appends the envelope's flow map.
@@ -56,11 +37,11 @@ func appendFlow(b []byte, f *flow.Info) []byte {
 	start := len(b)
 	pairs := 2 // id, transport
 	b = append(b, "\xde\x00\x00\xa2id\xd9\x20"...)
-	b = hex.AppendEncode(b, f.ID[:])
+	b = appendHexID(b, (*[16]byte)(&f.ID))
 	if f.HasCommunityID {
 		pairs++
 		b = append(b, "\xaccommunity_id\xbe1:"...)
-		b = base64.StdEncoding.AppendEncode(b, f.CommunityID[:])
+		b = appendBase64Digest(b, (*[20]byte)(&f.CommunityID))
 	}
 	b = append(b, "\xa9transport"...)
 	b = appendTransport(b, f.Transport)
@@ -107,10 +88,14 @@ func appendTransport(b []byte, t flow.Transport) []byte {
 func appendEnd(b []byte, ipKey, portKey string, end netip.AddrPort, t flow.Transport, pairs int) ([]byte, int) {
 	if end.Addr().IsValid() {
 		pairs++
-		var text [64]byte
-		address := end.Addr().AppendTo(text[:0])
-		b = pack.StringHeader(append(b, ipKey...), len(address))
-		b = append(b, address...)
+		b = append(append(b, ipKey...), 0)
+		at := len(b)
+		b = appendAddress(b, end.Addr())
+		b[at-1] = 0xa0 | byte(len(b)-at)
+		if len(b)-at > 31 { // an IPv6 address with all its digits, or a zone
+			b = slices.Insert(b, at-1, 0xd9)
+			b[at] = byte(len(b) - at - 1)
+		}
 	}
 	if end.Port() != 0 || hasPorts(t) {
 		pairs++
