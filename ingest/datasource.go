@@ -58,6 +58,9 @@ func FromDataSource(handle gopacket.ZeroCopyPacketDataSource, iface Interface) S
 func (d *dataSource) ReadBatch(packets []Packet) (int, error) {
 	d.arena = d.arena[:0]
 	d.live = false
+	// The clock is read once: a packet that the handle had to wait for is
+	// younger still.
+	recent := TimestampOf(time.Now().Add(-liveAge))
 	n := 0
 	for d.err == nil && n < len(packets) && len(d.arena) < arenaBytes && !d.live {
 		data, info, err := d.handle.ZeroCopyReadPacketData()
@@ -69,6 +72,7 @@ func (d *dataSource) ReadBatch(packets []Packet) (int, error) {
 			break
 		}
 		d.take(&packets[n], data, &info)
+		d.live = packets[n].Time > recent
 		n++
 	}
 	if n > 0 {
@@ -92,7 +96,6 @@ func (d *dataSource) take(p *Packet, data []byte, info *gopacket.CaptureInfo) {
 	}
 	if !info.Timestamp.IsZero() {
 		p.Time = TimestampOf(info.Timestamp)
-		d.live = time.Since(info.Timestamp) < liveAge
 	}
 }
 

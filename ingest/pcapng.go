@@ -57,6 +57,11 @@ func (p *pcapng) limit() int { return maxBlock }
 func (p *pcapng) cut(w *window, packets []Packet) (n int, need int64, bad *fault) {
 	b := w.unread()
 	for n < len(packets) {
+		if size := p.plain(b, &packets[n]); size > 0 {
+			b = b[size:]
+			n++
+			continue
+		}
 		if need = blockOverhead; len(b) < blockOverhead {
 			break
 		}
@@ -97,6 +102,37 @@ func (p *pcapng) cut(w *window, packets []Packet) (n int, need int64, bad *fault
 	}
 	w.start = w.end - len(b)
 	return n, need, bad
+}
+
+// plain takes the commonest record, a whole enhanced packet block without
+// options in a little-endian section, and returns its size. Of anything else,
+// and of anything that is wrong, it returns 0: then the general way has to
+// look. It takes a third off the time per record.
+func (p *pcapng) plain(b []byte, packet *Packet) (size int) {
+	const header = 8 + packetHeader
+	if p.swapped || len(b) < header+4 {
+		return 0
+	}
+	h := (*[header]byte)(b)
+	id := binary.LittleEndian.Uint32(h[8:])
+	captured := binary.LittleEndian.Uint32(h[20:])
+	total := header + 4 + (captured+3)&^3
+	if binary.LittleEndian.Uint32(h[:]) != blockEnhanced || captured > maxPacket ||
+		binary.LittleEndian.Uint32(h[4:]) != total || uint64(len(b)) < uint64(total) ||
+		uint64(len(p.interfaces)) <= uint64(id) {
+		return 0
+	}
+	from := &p.interfaces[id]
+	if from.fcs > 0 || binary.LittleEndian.Uint32(b[total-4:]) != total {
+		return 0
+	}
+	end := header + int(captured)
+	packet.Data = b[header:end:end]
+	packet.Length = wireLength(captured, binary.LittleEndian.Uint32(h[24:]))
+	packet.Time = from.resolution.timestamp(
+		uint64(binary.LittleEndian.Uint32(h[12:]))<<32 | uint64(binary.LittleEndian.Uint32(h[16:])))
+	packet.Interface = from.shared
+	return int(total)
 }
 
 // section begins a section, whose byte order is needed to read even the length
