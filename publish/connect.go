@@ -41,8 +41,10 @@ type Auth struct {
 func (a Auth) Validate() error {
 	var ways []string
 	for _, w := range []struct{ name, value string }{
-		{"credentials", a.Credentials}, {"nkey_seed", a.NKeySeed},
-		{"user_file", a.UserFile}, {"token_file", a.TokenFile},
+		{"credentials", a.Credentials},
+		{"nkey_seed", a.NKeySeed},
+		{"user_file", a.UserFile},
+		{"token_file", a.TokenFile},
 	} {
 		if w.value != "" {
 			ways = append(ways, w.name)

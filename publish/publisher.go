@@ -40,7 +40,6 @@ type Publisher struct {
 	newEnc    func() appender
 	sensor    sensorEvents
 
-	started  sync.Once
 	finished chan struct{} // closed when Run returns
 	mu       sync.Mutex
 	running  bool

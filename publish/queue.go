@@ -165,16 +165,12 @@ func (q *queue) close() {
 	q.room.Broadcast()
 }
 
-// fail says that nothing is taken any more: nobody waits from now on.
+// fail says that nothing is taken any more: nobody waits from now on, and marks
+// are not reached. It may be called again.
 func (q *queue) fail() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.failed = true
-	for i := range q.n {
-		if m := q.items[(q.head+i)%len(q.items)].mark; m != nil {
-			m.done <- nil
-		}
-	}
 	q.filled.Broadcast()
 	q.room.Broadcast()
 }
