@@ -110,6 +110,14 @@ func TestTCPEnds(t *testing.T) {
 			append(handshake, tcpStep{1, "b", "R", 101}, tcpStep{2, "a", "S", 1}),
 			[]string{"rst 2s 2s"},
 		},
+		"late syn of a connection seen from its syn+ack on is no reuse": { // acknowledged: 0
+			[]tcpStep{{0, "b", "SA", 100}, {1, "b", "R", 101}, {2, "a", "S", 0xffffffff}},
+			[]string{"rst 2s 2s"},
+		},
+		"another syn after a connection seen from its syn+ack on": {
+			[]tcpStep{{0, "b", "SA", 100}, {1, "b", "R", 101}, {2, "a", "S", 900}},
+			[]string{"reused 2s 1s", "end_of_input 2s 2s"},
+		},
 		"never established": {
 			[]tcpStep{{0, "a", "S", 1}, {1, "a", "S", 1}, {100, "b", "A", 1}},
 			[]string{"idle 21s 1s", "end_of_input 1m40s 1m40s"},

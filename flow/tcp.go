@@ -36,13 +36,18 @@ func (f *Flow) reusedBy(d *decoded) bool {
 		return false
 	}
 	side := f.side(d.swapped)
-	return f.stats.Sides[side].TCPFlags&tcpSYN == 0 || f.isn[side] != d.seq
+	known := f.stats.Sides[side].TCPFlags&tcpSYN != 0 || side == Initiator && f.stats.InitiatorBy == BySynAck
+	return !known || f.isn[side] != d.seq
 }
 
 // tcp follows the connection's state as far as its end needs it.
 func (t *Table) tcp(f *Flow, d *decoded, side Side) {
 	if d.tcpFlags&tcpSYN != 0 {
 		f.isn[side] = d.seq
+		if side == Responder && f.stats.InitiatorBy == BySynAck {
+			// The SYN was lost or comes late: what it said is acknowledged here.
+			f.isn[Initiator] = d.ack - 1
+		}
 	}
 	if f.state&closing != 0 {
 		return
