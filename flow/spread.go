@@ -48,7 +48,7 @@ func (h *header) gatewayTunnel(p *path) bool {
 		return false
 	}
 	switch binary.BigEndian.Uint16(h.data[2:]) {
-	case portVXLAN, portVXLANLinux, portGeneve, portGTPU:
+	case portVXLAN, portVXLANLinux, portVXLANGPE, portGeneve, portGTPU:
 	default:
 		return false
 	}

@@ -6,6 +6,7 @@ import "encoding/binary"
 const (
 	portVXLAN      = 4789
 	portVXLANLinux = 8472
+	portVXLANGPE   = 4790
 	portGeneve     = 6081
 	portGTPU       = 2152
 	portTeredo     = 3544
@@ -21,13 +22,13 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 	src, dst := binary.BigEndian.Uint16(h.data), binary.BigEndian.Uint16(h.data[2:])
 	var kind tunnelKind
 	switch {
-	case dst == portVXLAN || dst == portVXLANLinux:
+	case dst == portVXLAN || dst == portVXLANLinux || dst == portVXLANGPE:
 		kind = tunnelVXLAN
 	case dst == portGeneve:
 		kind = tunnelGeneve
 	case dst == portGTPU:
 		kind = tunnelGTPU
-	case dst == portTeredo || src == portTeredo:
+	case dst == portTeredo || src == portTeredo || mappedTeredo(h.data[8:]):
 		kind = tunnelTeredo
 	default:
 		return Handled, false
@@ -40,7 +41,7 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 	id, ok := uint64(0), false
 	switch kind {
 	case tunnelVXLAN:
-		id, ok = vxlan(&inner)
+		id, ok = vxlan(&inner, dst == portVXLANGPE)
 	case tunnelGeneve:
 		id, ok = geneve(&inner)
 	case tunnelGTPU:
@@ -56,14 +57,25 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 	return Handled, true
 }
 
-// vxlan reads a VXLAN header (RFC 7348 section 5).
-func vxlan(h *header) (vni uint64, ok bool) {
+// vxlan reads a VXLAN header (RFC 7348 section 5), or one with the generic
+// protocol extension (draft-ietf-nvo3-vxlan-gpe section 3), which names what
+// follows.
+func vxlan(h *header, gpe bool) (vni uint64, ok bool) {
 	if len(h.data) < 8 || h.data[0]&0x08 == 0 || h.data[7] != 0 {
 		return 0, false
 	}
+	h.kind = etherFrame
+	if gpe && h.data[0]&0x04 != 0 {
+		switch h.data[3] {
+		case 1, 2:
+			h.kind = ipPacket
+		case 3:
+		default:
+			return 0, false
+		}
+	}
 	vni = uint64(binary.BigEndian.Uint32(h.data[4:]) >> 8)
 	h.advance(8)
-	h.kind = etherFrame
 	return vni, true
 }
 
@@ -135,6 +147,14 @@ func teredo(h *header) bool {
 	}
 	h.kind = ipPacket
 	return len(h.data) >= 40 && h.data[0]>>4 == 6
+}
+
+// mappedTeredo recognises Teredo between mapped ports (RFC 4380 section 5.2) by a
+// bare IPv6 packet that fills the datagram and has a Teredo address at one end.
+func mappedTeredo(b []byte) bool {
+	const prefix = 0x20010000
+	return len(b) >= 40 && b[0]>>4 == 6 && 40+int(binary.BigEndian.Uint16(b[4:])) == len(b) &&
+		(binary.BigEndian.Uint32(b[8:]) == prefix || binary.BigEndian.Uint32(b[24:]) == prefix)
 }
 
 // gre peels GRE (RFC 2784, RFC 2890), its PPTP form (RFC 2637 section 4.1),
