@@ -57,6 +57,7 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 		starts:  starts{limit: cfg.MaxFlows},
 		extra:   map[slot]exportedPath{},
 	}
+	t.event.table = t
 	t.timers = newTimers(&t.store)
 	t.fragments = newDefragmenter(&t.cfg, &t.counters)
 	return t, nil
@@ -171,7 +172,8 @@ func (t *Table) due(n slot) {
 	}
 	at := f.wake
 	f.wake = noDeadline
-	t.emit(n, f, &Event{Kind: Woken, Time: at})
+	t.begin(n, f, Woken, at)
+	t.send()
 	t.timers.arm(n, f.deadline())
 }
 
@@ -200,7 +202,8 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
 	if opened {
-		t.emit(n, f, &Event{Kind: Opened, Time: p.Time})
+		t.begin(n, f, Opened, p.Time)
+		t.send()
 	}
 	switch {
 	case d.key.Proto == TCP:
@@ -208,10 +211,9 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 		t.tcp(f, d, side)
 	case d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0:
 		t.counters.PayloadUp += uint64(len(d.payload))
-		t.emit(n, f, &Event{
-			Kind: Data, Side: side, Time: p.Time, Data: d.payload,
-			Length: d.payloadLength, Truncated: d.truncated,
-		})
+		e := t.begin(n, f, Data, p.Time)
+		e.Side, e.Data, e.Length, e.Truncated = side, d.payload, d.payloadLength, d.truncated
+		t.send()
 	default:
 		t.counters.PayloadNoParser += uint64(len(d.payload))
 	}
@@ -281,7 +283,8 @@ func (t *Table) end(n slot, why Reason, at ingest.Timestamp) {
 	f := t.store.at(n)
 	t.counters.FlowsEnded[why]++
 	t.timers.disarm(n)
-	t.emit(n, f, &Event{Kind: Closed, Reason: why, Time: at})
+	t.begin(n, f, Closed, at).Reason = why
+	t.send()
 	hash := t.decoder.seed.hash(&f.key)
 	t.starts.note(hash, f.stats.First)
 	if f.state&hasExtra != 0 {
@@ -304,11 +307,15 @@ func (t *Table) endAll(why Reason) {
 	}
 }
 
-func (t *Table) emit(n slot, f *Flow, e *Event) {
-	t.event = *e
-	t.event.Slot, t.event.Flow, t.event.table = uint32(n), f, t
-	t.next.HandleEvent(&t.event)
+// begin prepares the next event; send hands it up.
+func (t *Table) begin(n slot, f *Flow, kind EventKind, at ingest.Timestamp) *Event {
+	e := &t.event
+	e.Kind, e.Time, e.Slot, e.Flow = kind, at, uint32(n), f
+	e.Side, e.Reason, e.Truncated, e.Data, e.Length = 0, 0, false, nil, 0
+	return e
 }
+
+func (t *Table) send() { t.next.HandleEvent(&t.event) }
 
 // count adds a packet to the flow's account.
 func (f *Flow) count(p *ingest.Packet, d *decoded, side Side) {

@@ -89,6 +89,9 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 		held: map[uint32]*heldData{},
 	}
 	for i, f := range registry.Factories() {
+		if w, ok := f.(PerWorker); ok {
+			f = w.PerWorker()
+		}
 		c := &candidate{index: i, factory: f, protocol: f.Protocol(), first: registry.first[f.Protocol().Name]}
 		c.names = []string{c.protocol.Name}
 		c.datagram, _ = f.(DatagramParserFactory)

@@ -109,3 +109,12 @@ type Configurable interface {
 	// WithConfig returns a new factory with these options.
 	WithConfig(cfg any) (Factory, error)
 }
+
+// PerWorker is an optional ability of factories whose parsers share scratch
+// memory: each worker's driver takes a factory of its own, whose parsers are only
+// used by one goroutine.
+type PerWorker interface {
+	Factory
+	// PerWorker returns a factory of the same protocol and options.
+	PerWorker() Factory
+}
