@@ -114,7 +114,7 @@ func record(tb testing.TB, path string, workers int) *recording {
 		}
 		handlers[i] = tables[i]
 	}
-	runner := ingest.NewRunner(src, flow.Spread, handlers)
+	runner := ingest.NewRunner(src, flow.NewSpreader().Spread, handlers)
 	rec := &recording{err: runner.Run(context.Background())}
 	rec.ingest = runner.Stats()
 	for i, s := range sinks {
