@@ -77,37 +77,49 @@ func appendBase32(b, s []byte) []byte {
 	return b
 }
 
-// decimals holds the decimal digits of each octet, left-aligned, and their number.
-var decimals = func() (t [256]struct{ digits, n uint32 }) {
+// decimals holds the decimal digits of each octet and a dot, left-aligned, and
+// how many characters that makes.
+var decimals = func() (t [256]struct{ text, n uint32 }) {
 	for i := range t {
 		var d [4]byte
-		t[i].n = uint32(len(strconv.AppendUint(d[:0], uint64(i), 10)))
-		t[i].digits = binary.LittleEndian.Uint32(d[:])
+		t[i].n = uint32(len(append(strconv.AppendUint(d[:0], uint64(i), 10), '.')))
+		t[i].text = binary.LittleEndian.Uint32(d[:])
 	}
 	return t
 }()
 
-// appendIPv4 appends four octets as a dotted quad. It stores four digits at a
-// time and moves on by as many as count, which takes a fifth of the time of
-// appending digit by digit.
+// appendIPv4 appends four octets as a dotted quad. It stores four characters at
+// a time and moves on by as many as count, instead of going digit by digit.
 func appendIPv4(b, ip []byte) []byte {
 	const most = 16
 	n := len(b)
-	b = slices.Grow(b, most)
-	p := b[n : n+most]
-	at := uint32(0)
-	for _, c := range ip[:4] {
-		d := decimals[c]
-		binary.LittleEndian.PutUint32(p[at:], d.digits|'.'<<(8*d.n))
-		at += d.n + 1
+	if cap(b)-n < most {
+		b = slices.Grow(b, most)
 	}
-	return b[: n+int(at)-1 : cap(b)]
+	p := b[n : n+most : n+most]
+	v := binary.BigEndian.Uint32(ip)
+	d := &decimals[v>>24]
+	binary.LittleEndian.PutUint32(p, d.text)
+	at := d.n
+	for shift := 16; shift >= 0; shift -= 8 {
+		d = &decimals[v>>shift&255]
+		binary.LittleEndian.PutUint32(p[at:], d.text)
+		at += d.n
+	}
+	return b[:n+int(at)-1]
 }
 
 // appendTime appends seconds since the epoch as YYYYMMDDHHmmSS in UTC (RFC 4034
 // section 3.2).
 func appendTime(b []byte, seconds int64) []byte {
-	return time.Unix(seconds, 0).UTC().AppendFormat(b, "20060102150405")
+	at := time.Unix(seconds, 0).UTC()
+	year, month, day := at.Date()
+	hour, minute, sec := at.Clock()
+	b = appendPadded(b, uint64(year), 4)
+	for _, n := range [...]int{int(month), day, hour, minute, sec} {
+		b = append(b, '0'+byte(n/10), '0'+byte(n%10))
+	}
+	return b
 }
 
 // appendPadded appends n with at least width digits.
