@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // lockName is the file that keeps a second server out of a store. The kernel
@@ -17,10 +16,7 @@ func lockStore(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded server: store %s is not writable: %w", dir, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrInUse
-		}
+	if err := lockFile(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded server: store %s: %w", dir, err), f.Close())
 	}
 	return f, nil
