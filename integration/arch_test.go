@@ -37,6 +37,7 @@ var projectRules = archRules{
 		{pattern: "cmd", imports: afterParsers("cmd/internal/**")},
 		{pattern: "cmd/internal/**", imports: afterParsers("cmd/internal/**")},
 		{pattern: "integration", imports: []string{"**"}},
+		{pattern: "integration/measure", imports: []string{"**"}},
 	},
 	inTests: []string{"session/sessiontest", "parsers"},
 	foreign: []archForeign{

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"flowscope/flow"
-	"flowscope/ingest"
 	"flowscope/session"
 
 	mdns "github.com/miekg/dns"
@@ -21,9 +19,9 @@ func (d *discard) Emit(e *session.Emission) {
 	d.b = e.Message.AppendMsgpack(d.b[:0])
 	d.n++
 }
-func (d *discard) Anomaly(*session.AnomalyType, flow.Side, string) {}
-func (d *discard) WakeAt(ingest.Timestamp)                         {}
-func (d *discard) SetIdle(time.Duration)                           {}
+func (d *discard) Anomaly(*session.AnomalyType, session.Side, string) {}
+func (d *discard) WakeAt(session.Timestamp)                           {}
+func (d *discard) SetIdle(time.Duration)                              {}
 
 func newPacked(tb testing.TB, f func(m *mdns.Msg)) []byte {
 	tb.Helper()
@@ -90,8 +88,8 @@ func benchmark(b *testing.B, f session.DatagramParserFactory, payloads ...[]byte
 	p := f.NewDatagramParser()
 	b.ReportAllocs()
 	for i := range b.N {
-		side := flow.Side(i % len(payloads))
-		out.Begin(ingest.Timestamp(i+1)*1000, side, false)
+		side := session.Side(i % len(payloads))
+		out.Begin(session.Timestamp(i+1)*1000, side, false)
 		_ = p.Parse(payloads[side], side, out)
 	}
 	if d.n < b.N {
@@ -135,7 +133,7 @@ func BenchmarkEncodeResponse(b *testing.B) {
 // BenchmarkProbe judges a query on the well-known port.
 func BenchmarkProbe(b *testing.B) {
 	f := New()
-	s := session.Sample{Data: benchQuery(b), SrcPort: 40000, DstPort: 53, Transport: flow.UDP}
+	s := session.Sample{Data: benchQuery(b), SrcPort: 40000, DstPort: 53, Transport: session.UDP}
 	b.ReportAllocs()
 	for b.Loop() {
 		if f.Probe(&s) != session.Match {

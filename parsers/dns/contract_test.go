@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"flowscope/flow"
-	"flowscope/ingest"
 	"flowscope/session"
 	"flowscope/session/sessiontest"
 
@@ -41,23 +39,23 @@ func contractConversations(tb testing.TB) []sessiontest.Conversation {
 	})
 	transfer := newPacked(tb, func(m *mdns.Msg) { m.SetAxfr("example.com."); m.Id = 5 })
 	part := newPacked(tb, func(m *mdns.Msg) { m.SetAxfr("example.com."); m.Id, m.Response = 5, true })
-	minute := ingest.Timestamp(1_700_000_000_000_000_000)
-	at := func(d time.Duration) ingest.Timestamp { return minute.Add(d) }
+	minute := session.Timestamp(1_700_000_000_000_000_000)
+	at := func(d time.Duration) session.Timestamp { return minute.Add(d) }
 	query, response := benchQuery(tb), benchResponse(tb)
 	return []sessiontest.Conversation{
 		{Name: "answered", Datagrams: []sessiontest.Datagram{
-			{Side: flow.Initiator, Payload: query}, {Side: flow.Responder, Payload: response},
+			{Side: session.Initiator, Payload: query}, {Side: session.Responder, Payload: response},
 		}},
 		{Name: "retransmitted and timed out", Datagrams: []sessiontest.Datagram{
 			{Time: at(0), Payload: query},
 			{Time: at(5 * time.Second), Payload: query},
 			{Time: at(12 * time.Second), Payload: query},
-			{Time: at(13 * time.Second), Side: flow.Responder, Payload: response},
+			{Time: at(13 * time.Second), Side: session.Responder, Payload: response},
 		}},
-		{Name: "everything", Datagrams: []sessiontest.Datagram{{Side: flow.Responder, Payload: rich}}},
-		{Name: "large", Datagrams: []sessiontest.Datagram{{Side: flow.Responder, Payload: benchLarge(tb)}}},
+		{Name: "everything", Datagrams: []sessiontest.Datagram{{Side: session.Responder, Payload: rich}}},
+		{Name: "large", Datagrams: []sessiontest.Datagram{{Side: session.Responder, Payload: benchLarge(tb)}}},
 		{Name: "transfer", Datagrams: []sessiontest.Datagram{
-			{Payload: transfer}, {Side: flow.Responder, Payload: part}, {Side: flow.Responder, Payload: part},
+			{Payload: transfer}, {Side: session.Responder, Payload: part}, {Side: session.Responder, Payload: part},
 		}},
 		{Name: "damaged", Datagrams: []sessiontest.Datagram{
 			{Payload: query[:7]}, {Payload: query[:20]}, {Payload: append(query[:len(query):len(query)], 0)}, {Payload: response[:40]},

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"flowscope/flow"
 	"flowscope/session"
 	"flowscope/session/sessiontest"
 
@@ -107,7 +106,7 @@ func TestCorpusDetection(t *testing.T) {
 	for _, file := range files {
 		name, _ := filepath.Rel(folder, file)
 		for i, d := range sessiontest.UDP(t, file) {
-			s := session.Sample{Data: d.Payload, SrcPort: d.SrcPort, DstPort: d.DstPort, Transport: flow.UDP}
+			s := session.Sample{Data: d.Payload, SrcPort: d.SrcPort, DstPort: d.DstPort, Transport: session.UDP}
 			var matches []string
 			for proto, f := range factories {
 				if f.Probe(&s) == session.Match {

@@ -4,7 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"flowscope/flow"
+	"flowscope/session"
+
 	"flowscope/session/sessiontest"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,7 +79,7 @@ func TestDamage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			run := sessiontest.NewDatagramRun(New())
-			if err := run.Feed(sessiontest.Datagram{Side: flow.Responder, Payload: unhex(t, tt.msg)}); err != nil {
+			if err := run.Feed(sessiontest.Datagram{Side: session.Responder, Payload: unhex(t, tt.msg)}); err != nil {
 				t.Fatal(err)
 			}
 			var details []string

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
-	"sync"
 
-	"flowscope/flow"
 	"flowscope/session"
 )
 
@@ -34,8 +32,12 @@ type protocol struct {
 	pairing bool
 	mdns    bool
 	seed    uint64
-	scratch *sync.Pool
+	scratch *scratches // of this worker's parsers; used by one call at a time
 }
+
+// scratches are the memory for the message at hand, and for an old query that
+// is reported while that one is being dealt with.
+type scratches struct{ current, expired scratch }
 
 func newProtocol(c Config, pairing, mdns bool) *protocol {
 	return &protocol{
@@ -43,11 +45,19 @@ func newProtocol(c Config, pairing, mdns bool) *protocol {
 		pairing: pairing,
 		mdns:    mdns,
 		seed:    maphash.Comparable(maphash.MakeSeed(), 0) | 1,
-		scratch: &sync.Pool{New: func() any { return new(scratch) }},
+		scratch: new(scratches),
 	}
 }
 
-// Factory makes parsers of unicast DNS.
+// perWorker returns a copy with scratch memory of its own.
+func (p *protocol) perWorker() *protocol {
+	own := *p
+	own.scratch = new(scratches)
+	return &own
+}
+
+// Factory makes parsers of unicast DNS. The parsers of one factory are used by
+// one goroutine; PerWorker makes a factory for another.
 type Factory struct {
 	description session.Protocol
 	shared      *protocol
@@ -56,7 +66,9 @@ type Factory struct {
 var (
 	_ session.DatagramParserFactory = (*Factory)(nil)
 	_ session.Configurable          = (*Factory)(nil)
+	_ session.PerWorker             = (*Factory)(nil)
 	_ session.DatagramParserFactory = (*MulticastFactory)(nil)
+	_ session.PerWorker             = (*MulticastFactory)(nil)
 )
 
 // New returns the factory of protocol dns with the default options.
@@ -67,7 +79,7 @@ func newFactory(c Config) *Factory {
 		description: session.Protocol{
 			Name:       "dns",
 			Title:      "Domain Name System",
-			Transports: []flow.Transport{flow.UDP},
+			Transports: []session.Transport{session.UDP},
 			Ports:      c.Ports,
 			Messages:   []session.Message{new(Query), new(Response), new(Unanswered)},
 			Anomalies:  []*session.AnomalyType{&malformed},
@@ -81,6 +93,13 @@ func (f *Factory) Protocol() *session.Protocol { return &f.description }
 
 // NewDatagramParser implements session.DatagramParserFactory.
 func (f *Factory) NewDatagramParser() session.DatagramParser { return newParser(f.shared) }
+
+// PerWorker implements session.PerWorker.
+func (f *Factory) PerWorker() session.Factory {
+	own := *f
+	own.shared = f.shared.perWorker()
+	return &own
+}
 
 // Config implements session.Configurable; it returns a *Config.
 func (f *Factory) Config() any {
@@ -127,7 +146,7 @@ func newMulticast(name, title string, port uint16, shared *protocol) *MulticastF
 		description: session.Protocol{
 			Name:       name,
 			Title:      title,
-			Transports: []flow.Transport{flow.UDP},
+			Transports: []session.Transport{session.UDP},
 			Ports:      []uint16{port},
 			Messages:   []session.Message{new(Query), new(Response)},
 			Anomalies:  []*session.AnomalyType{&malformed},
@@ -142,3 +161,10 @@ func (f *MulticastFactory) Protocol() *session.Protocol { return &f.description 
 
 // NewDatagramParser implements session.DatagramParserFactory.
 func (f *MulticastFactory) NewDatagramParser() session.DatagramParser { return newParser(f.shared) }
+
+// PerWorker implements session.PerWorker.
+func (f *MulticastFactory) PerWorker() session.Factory {
+	own := *f
+	own.shared = f.shared.perWorker()
+	return &own
+}

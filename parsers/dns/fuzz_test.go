@@ -3,7 +3,6 @@ package dns
 import (
 	"testing"
 
-	"flowscope/flow"
 	"flowscope/session"
 	"flowscope/session/sessiontest"
 
@@ -29,12 +28,12 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, p := range factories {
 			run := sessiontest.NewDatagramRun(p)
-			for _, side := range []flow.Side{flow.Initiator, flow.Responder, flow.Initiator} {
+			for _, side := range []session.Side{session.Initiator, session.Responder, session.Initiator} {
 				if err := run.Feed(sessiontest.Datagram{Side: side, Payload: payload, Truncated: truncated}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			run.Close(flow.Shutdown)
+			run.Close(session.Shutdown)
 			if n := run.Bytes(); n > 4*(1<<20+256*len(payload)) {
 				t.Fatalf("%d octets give %d", len(payload), n)
 			}

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"flowscope/flow"
-	"flowscope/ingest"
 	"flowscope/session"
 	"flowscope/session/sessiontest"
 
@@ -17,14 +15,14 @@ import (
 )
 
 const (
-	second = ingest.Timestamp(time.Second)
+	second = session.Timestamp(time.Second)
 	start  = 1_700_000_000 * second
 )
 
 // step is one datagram, or a pause when there is no payload.
 type step struct {
 	at      time.Duration
-	side    flow.Side
+	side    session.Side
 	payload []byte
 }
 
@@ -89,14 +87,14 @@ func configured(tb testing.TB, change func(*Config)) session.DatagramParserFacto
 }
 
 func TestPairing(t *testing.T) {
-	const i, r = flow.Initiator, flow.Responder
+	const i, r = session.Initiator, session.Responder
 	const name, other = "www.example.com.", "other.example.com."
 	two := configured(t, func(c *Config) { c.MaxPending = 2 })
 	tests := []struct {
 		name  string
 		f     session.DatagramParserFactory
 		steps []step
-		end   flow.Reason
+		end   session.Reason
 		at    time.Duration
 		want  []string
 		idle  time.Duration
@@ -104,34 +102,34 @@ func TestPairing(t *testing.T) {
 		{
 			name:  "answered",
 			steps: []step{{0, i, ask(1, name, 1)}, {30 * time.Millisecond, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 11 * time.Second,
+			end:   session.Idle, at: 11 * time.Second,
 			want: []string{"0s query 1 by initiator", "30ms response 1 by responder rtt 30ms"},
 			idle: 10 * time.Second,
 		},
 		{
 			name:  "case of the name is not compared",
 			steps: []step{{0, i, ask(1, "wWw.eXample.com.", 1)}, {time.Second, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 20 * time.Second,
+			end:   session.Idle, at: 20 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by responder rtt 1s"},
 			idle: 10 * time.Second,
 		},
 		{
 			name:  "type is compared though it looks like a letter",
 			steps: []step{{0, i, ask(1, name, 65)}, {time.Second, r, reply(1, name, 97)}},
-			end:   flow.EndOfInput, at: 2 * time.Second,
+			end:   session.EndOfInput, at: 2 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by responder", "2s unanswered 1 by initiator from 0s cut off"},
 		},
 		{
 			name:  "another question is another transaction",
 			steps: []step{{0, i, ask(1, name, 1)}, {time.Second, r, reply(1, other, 1)}, {2 * time.Second, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 20 * time.Second,
+			end:   session.Idle, at: 20 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by responder", "2s response 1 by responder rtt 2s"},
 			idle: 10 * time.Second,
 		},
 		{
 			name:  "response without question goes by id",
 			steps: []step{{0, i, ask(1, name, 1)}, {0, i, ask(2, other, 1)}, {time.Second, r, bare(2)}, {2 * time.Second, r, bare(3)}},
-			end:   flow.Shutdown, at: 3 * time.Second,
+			end:   session.Shutdown, at: 3 * time.Second,
 			want: []string{
 				"0s query 1 by initiator", "0s query 2 by initiator", "1s response 2 by responder rtt 1s", "2s response 3 by responder",
 				"3s unanswered 1 by initiator from 0s cut off",
@@ -146,7 +144,7 @@ func TestPairing(t *testing.T) {
 				{5 * time.Second, r, reply(1, name, 1)},
 				{6 * time.Second, r, reply(1, name, 1)},
 			},
-			end: flow.Idle, at: 20 * time.Second,
+			end: session.Idle, at: 20 * time.Second,
 			want: []string{
 				"0s query 1 by initiator", "2s query 1 by initiator retries 1", "4s query 1 by initiator retries 2",
 				"5s response 1 by responder rtt 5s retries 2", "6s response 1 by responder",
@@ -156,7 +154,7 @@ func TestPairing(t *testing.T) {
 		{
 			name:  "unanswered at its deadline, before what comes later",
 			steps: []step{{0, i, ask(1, name, 1)}, {3 * time.Second, i, ask(2, name, 1)}, {30 * time.Second, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 60 * time.Second,
+			end:   session.Idle, at: 60 * time.Second,
 			want: []string{
 				"0s query 1 by initiator", "3s query 2 by initiator", "10s unanswered 1 by initiator from 0s",
 				"13s unanswered 2 by initiator from 3s", "30s response 1 by responder",
@@ -165,7 +163,7 @@ func TestPairing(t *testing.T) {
 		{
 			name:  "both sides ask with the same id",
 			steps: []step{{0, i, ask(1, name, 1)}, {time.Second, r, ask(1, name, 1)}, {2 * time.Second, i, reply(1, name, 1)}, {3 * time.Second, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 20 * time.Second,
+			end:   session.Idle, at: 20 * time.Second,
 			want: []string{
 				"0s query 1 by initiator", "1s query 1 by responder", "2s response 1 by initiator rtt 1s", "3s response 1 by responder rtt 3s",
 			},
@@ -174,20 +172,20 @@ func TestPairing(t *testing.T) {
 		{
 			name:  "one's own side does not answer",
 			steps: []step{{0, i, ask(1, name, 1)}, {time.Second, i, reply(1, name, 1)}},
-			end:   flow.Evicted, at: 2 * time.Second,
+			end:   session.Evicted, at: 2 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by initiator", "2s unanswered 1 by initiator from 0s"},
 		},
 		{
 			name:  "a transfer has many responses",
 			steps: []step{{0, i, ask(1, name, 251)}, {time.Second, r, reply(1, name, 251)}, {2 * time.Second, r, reply(1, name, 251)}},
-			end:   flow.EndOfInput, at: 3 * time.Second,
+			end:   session.EndOfInput, at: 3 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by responder rtt 1s", "2s response 1 by responder rtt 2s"},
 		},
 		{
 			name:  "the oldest goes when too many wait",
 			f:     two,
 			steps: []step{{0, i, ask(1, name, 1)}, {time.Second, i, ask(2, name, 1)}, {2 * time.Second, i, ask(3, name, 1)}},
-			end:   flow.EndOfInput, at: 3 * time.Second,
+			end:   session.EndOfInput, at: 3 * time.Second,
 			want: []string{
 				"0s query 1 by initiator", "1s query 2 by initiator", "2s unanswered 1 by initiator from 0s", "2s query 3 by initiator",
 				"3s unanswered 2 by initiator from 1s cut off", "3s unanswered 3 by initiator from 2s cut off",
@@ -196,7 +194,7 @@ func TestPairing(t *testing.T) {
 		{
 			name:  "time runs backwards",
 			steps: []step{{5 * time.Second, i, ask(1, name, 1)}, {4 * time.Second, i, ask(2, name, 1)}, {4500 * time.Millisecond, r, reply(1, name, 1)}},
-			end:   flow.Idle, at: 60 * time.Second,
+			end:   session.Idle, at: 60 * time.Second,
 			want: []string{
 				"5s query 1 by initiator", "4s query 2 by initiator", "4.5s response 1 by responder", "14s unanswered 2 by initiator from 4s",
 			},
@@ -205,7 +203,7 @@ func TestPairing(t *testing.T) {
 			name:  "mDNS pairs nothing",
 			f:     NewMDNS(),
 			steps: []step{{0, i, ask(1, name, 1)}, {time.Second, r, reply(1, name, 1)}},
-			end:   flow.EndOfInput, at: 2 * time.Second,
+			end:   session.EndOfInput, at: 2 * time.Second,
 			want: []string{"0s query 1 by initiator", "1s response 1 by responder"},
 		},
 	}
@@ -265,7 +263,7 @@ func TestUnansweredRepeatsQuery(t *testing.T) {
 			if err := run.Feed(sessiontest.Datagram{Payload: tt.payload}); err != nil {
 				t.Fatal(err)
 			}
-			run.Close(flow.Idle)
+			run.Close(session.Idle)
 			var q Query
 			var u Unanswered
 			if err := msgpack.Unmarshal(run.Emissions[0].Body, &q); err != nil {
@@ -300,12 +298,12 @@ func TestPendingModel(t *testing.T) {
 	type open struct {
 		id    uint16
 		name  string
-		side  flow.Side
-		first ingest.Timestamp
+		side  session.Side
+		first session.Timestamp
 		tries int
 	}
 	var model []open
-	find := func(id uint16, name string, side flow.Side) int {
+	find := func(id uint16, name string, side session.Side) int {
 		for i, o := range model {
 			if o.id == id && o.name == name && o.side == side {
 				return i
@@ -315,7 +313,7 @@ func TestPendingModel(t *testing.T) {
 	}
 	now := start
 	var want []string
-	expect := func(at ingest.Timestamp, format string, args ...any) {
+	expect := func(at session.Timestamp, format string, args ...any) {
 		want = append(want, fmt.Sprintf("%v ", time.Duration(at-start))+fmt.Sprintf(format, args...))
 	}
 	retries := func(n int) string {
@@ -324,14 +322,14 @@ func TestPendingModel(t *testing.T) {
 		}
 		return fmt.Sprintf(" retries %d", n)
 	}
-	unanswered := func(at ingest.Timestamp) {
+	unanswered := func(at session.Timestamp) {
 		o := model[0]
 		model = model[1:]
 		expect(at, "unanswered %d by %s from %v%s", o.id, o.side, time.Duration(o.first-start), retries(o.tries))
 	}
 	for n := range 20000 {
 		// Alternate between crowded and quiet spells.
-		step := ingest.Timestamp(rnd.IntN(20)+1) * 1e6
+		step := session.Timestamp(rnd.IntN(20)+1) * 1e6
 		if n/2000%2 == 1 {
 			step *= 100
 		}
@@ -339,7 +337,7 @@ func TestPendingModel(t *testing.T) {
 		for len(model) > 0 && model[0].first+10*second <= now {
 			unanswered(model[0].first + 10*second)
 		}
-		id, name, side := uint16(rnd.IntN(40)), fmt.Sprintf("n%d.example.", rnd.IntN(8)), flow.Side(rnd.IntN(2))
+		id, name, side := uint16(rnd.IntN(40)), fmt.Sprintf("n%d.example.", rnd.IntN(8)), session.Side(rnd.IntN(2))
 		i := find(id, name, side)
 		var payload []byte
 		from := side
@@ -395,7 +393,7 @@ func BenchmarkCrowded(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := range b.N {
-		out.Begin(ingest.Timestamp(i+1), flow.Initiator, false)
-		_ = p.Parse(payloads[i%len(payloads)], flow.Initiator, out)
+		out.Begin(session.Timestamp(i+1), session.Initiator, false)
+		_ = p.Parse(payloads[i%len(payloads)], session.Initiator, out)
 	}
 }

@@ -3,8 +3,6 @@ package dns
 import (
 	"time"
 
-	"flowscope/flow"
-	"flowscope/ingest"
 	"flowscope/session"
 )
 
@@ -25,7 +23,7 @@ type scratch struct {
 type parser struct {
 	shared  *protocol
 	pending pending
-	armed   ingest.Timestamp // the deadline last asked for, 0 if none
+	armed   session.Timestamp // the deadline last asked for, 0 if none
 	idleSet bool
 }
 
@@ -44,28 +42,22 @@ func (p *parser) Reset() {
 	p.armed, p.idleSet = 0, false
 }
 
-// borrow and giveBack bracket the use of scratch memory. A panic in between
-// leaves it to the garbage collector.
+// borrow returns the worker's scratch memory for the message at hand, for the
+// length of one call.
 func (p *parser) borrow() *scratch {
-	s := p.shared.scratch.Get().(*scratch)
+	s := &p.shared.scratch.current
 	s.mdns = p.shared.mdns
 	return s
 }
 
-func (p *parser) giveBack(s *scratch) {
-	s.msg = nil
-	p.shared.scratch.Put(s)
-}
-
 // Parse implements session.DatagramParser. It always returns nil.
-func (p *parser) Parse(payload []byte, side flow.Side, out *session.Output) error {
+func (p *parser) Parse(payload []byte, side session.Side, out *session.Output) error {
 	s := p.borrow()
 	if len(payload) > 2 && payload[2]&0x80 != 0 {
 		p.response(s, payload, side, out)
 	} else {
 		p.query(s, payload, side, out)
 	}
-	p.giveBack(s)
 	return nil
 }
 
@@ -78,7 +70,7 @@ func (s *scratch) report(out *session.Output) (truncated bool) {
 	return s.cut || out.Truncated()
 }
 
-func (p *parser) query(s *scratch, payload []byte, side flow.Side, out *session.Output) {
+func (p *parser) query(s *scratch, payload []byte, side session.Side, out *session.Output) {
 	q := &s.query
 	readable := s.decode(payload, &q.Message)
 	truncated := s.report(out)
@@ -94,7 +86,7 @@ func (p *parser) query(s *scratch, payload []byte, side flow.Side, out *session.
 
 // ask starts a transaction, or counts one more query of it, and returns how many
 // queries came before.
-func (p *parser) ask(s *scratch, payload []byte, side flow.Side, truncated bool, out *session.Output) uint32 {
+func (p *parser) ask(s *scratch, payload []byte, side session.Side, truncated bool, out *session.Output) uint32 {
 	if n := p.pending.find(s.query.ID, side, payload[headerSize:s.keyEnd]); n != 0 {
 		q := &p.pending.slots[n-1]
 		q.retries++
@@ -108,7 +100,7 @@ func (p *parser) ask(s *scratch, payload []byte, side flow.Side, truncated bool,
 	return 0
 }
 
-func (p *parser) response(s *scratch, payload []byte, side flow.Side, out *session.Output) {
+func (p *parser) response(s *scratch, payload []byte, side session.Side, out *session.Output) {
 	r := &s.response
 	readable := s.decode(payload, &r.Message)
 	truncated := s.report(out)
@@ -123,7 +115,7 @@ func (p *parser) response(s *scratch, payload []byte, side flow.Side, out *sessi
 }
 
 // answer ends the transaction that a response belongs to, if there is one.
-func (p *parser) answer(s *scratch, payload []byte, asker flow.Side, out *session.Output) {
+func (p *parser) answer(s *scratch, payload []byte, asker session.Side, out *session.Output) {
 	var n uint16
 	if s.keyEnd == headerSize {
 		n = p.pending.findID(s.response.ID, asker)
@@ -152,7 +144,7 @@ func (p *parser) answer(s *scratch, payload []byte, asker flow.Side, out *sessio
 
 // arm asks to be woken when the oldest transaction is due.
 func (p *parser) arm(out *session.Output) {
-	var due ingest.Timestamp
+	var due session.Timestamp
 	if p.pending.head != 0 {
 		due = p.due(p.pending.head)
 	}
@@ -162,7 +154,7 @@ func (p *parser) arm(out *session.Output) {
 	}
 }
 
-func (p *parser) due(slot uint16) ingest.Timestamp {
+func (p *parser) due(slot uint16) session.Timestamp {
 	return p.pending.slots[slot-1].first.Add(p.shared.config.UnansweredAfter)
 }
 
@@ -178,8 +170,8 @@ func (p *parser) Wake(out *session.Output) error {
 }
 
 // Close implements session.Closer: it reports the transactions that are left.
-func (p *parser) Close(reason flow.Reason, out *session.Output) {
-	cutOff := reason == flow.EndOfInput || reason == flow.Shutdown
+func (p *parser) Close(reason session.Reason, out *session.Output) {
+	cutOff := reason == session.EndOfInput || reason == session.Shutdown
 	for p.pending.head != 0 {
 		if due := p.due(p.pending.head); due <= out.Now() {
 			p.expire(out, due, false)
@@ -191,18 +183,18 @@ func (p *parser) Close(reason flow.Reason, out *session.Output) {
 
 // expire ends the oldest transaction and reports it as unanswered, at the given
 // time and from the copy that was kept of its query.
-func (p *parser) expire(out *session.Output, at ingest.Timestamp, cutOff bool) {
+func (p *parser) expire(out *session.Output, at session.Timestamp, cutOff bool) {
 	n := p.pending.head
 	q := p.pending.slots[n-1]
 	p.pending.remove(n)
 	if q.answered {
 		return
 	}
-	s := p.borrow()
+	s := &p.shared.scratch.expired
+	s.mdns = p.shared.mdns
 	u := &s.unanswered
 	s.decode(q.raw, &u.Message)
 	u.Size = int(q.size)
 	u.Retries, u.CutOff = q.retries, cutOff
 	out.EmitWith(session.Emission{Message: u, Side: q.side, Time: at, Start: q.first, Truncated: q.cut || s.cut})
-	p.giveBack(s)
 }

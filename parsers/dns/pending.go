@@ -4,8 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"flowscope/flow"
-	"flowscope/ingest"
+	"flowscope/session"
 )
 
 // maxKept is how many octets of a query are kept while it waits.
@@ -17,11 +16,11 @@ const fewQueries = 8
 // query is one transaction that waits for its answer.
 type query struct {
 	raw     []byte // the message from its header on, at most maxKept octets
-	first   ingest.Timestamp
+	first   session.Timestamp
 	retries uint32
 	size    uint16 // of the whole message
 	keyEnd  uint16 // offset after the first question, headerSize without one
-	side    flow.Side
+	side    session.Side
 	cut     bool // raw is less than the message was
 	// answered says that a transfer has had a response and may have more.
 	answered bool
@@ -35,7 +34,7 @@ type query struct {
 func (q *query) id() uint16 { return binary.BigEndian.Uint16(q.raw) }
 
 // is says whether q is the transaction of this id, side and question.
-func (q *query) is(id uint16, side flow.Side, question []byte) bool {
+func (q *query) is(id uint16, side session.Side, question []byte) bool {
 	return q.id() == id && q.side == side && sameQuestion(q.raw[headerSize:q.keyEnd], question)
 }
 
@@ -81,11 +80,11 @@ type index struct {
 	keys, ids []uint16
 }
 
-func (x *index) hashID(id uint16, side flow.Side) uint32 {
+func (x *index) hashID(id uint16, side session.Side) uint32 {
 	return mix(x.seed, uint64(id)<<8|uint64(side)) & x.mask
 }
 
-func (x *index) hashKey(id uint16, side flow.Side, question []byte) uint32 {
+func (x *index) hashKey(id uint16, side session.Side, question []byte) uint32 {
 	const fold = 0x2020202020202020
 	h := x.seed ^ uint64(id)<<8 ^ uint64(side)
 	for ; len(question) >= 8; question = question[8:] {
@@ -105,7 +104,7 @@ func mix(a, b uint64) uint32 { return uint32(multiply(a, b) >> 16) }
 
 // find returns the slot of the transaction with this id, side and question, 0 if
 // there is none.
-func (p *pending) find(id uint16, side flow.Side, question []byte) uint16 {
+func (p *pending) find(id uint16, side session.Side, question []byte) uint16 {
 	if p.index == nil {
 		for s := p.head; s != 0; s = p.slots[s-1].next {
 			if p.slots[s-1].is(id, side, question) {
@@ -124,7 +123,7 @@ func (p *pending) find(id uint16, side flow.Side, question []byte) uint16 {
 
 // findID returns the slot of a transaction with this id and side whatever its
 // question, 0 if there is none.
-func (p *pending) findID(id uint16, side flow.Side) uint16 {
+func (p *pending) findID(id uint16, side session.Side) uint16 {
 	if p.index == nil {
 		for s := p.head; s != 0; s = p.slots[s-1].next {
 			if q := &p.slots[s-1]; q.id() == id && q.side == side {
@@ -142,7 +141,7 @@ func (p *pending) findID(id uint16, side flow.Side) uint16 {
 }
 
 // add keeps a query; keyEnd is the offset after its first question.
-func (p *pending) add(raw []byte, keyEnd int, side flow.Side, now ingest.Timestamp, cut bool, seed uint64) {
+func (p *pending) add(raw []byte, keyEnd int, side session.Side, now session.Timestamp, cut bool, seed uint64) {
 	s := p.free
 	if s != 0 {
 		p.free = p.slots[s-1].next

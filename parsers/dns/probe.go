@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"flowscope/flow"
 	"flowscope/session"
 )
 
@@ -12,7 +11,7 @@ import (
 // is enough; on others the whole message must be flawless and ordinary. The
 // ports of mDNS, LLMNR and the NetBIOS name service belong to those.
 func (f *Factory) Probe(s *session.Sample) session.Verdict {
-	if s.Transport != flow.UDP {
+	if s.Transport != session.UDP {
 		return session.No
 	}
 	ports := f.shared.config.Ports
@@ -29,7 +28,7 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 // Probe implements session.Factory: a plausible header on the protocol's port,
 // unless the other port is that of DNS.
 func (f *MulticastFactory) Probe(s *session.Sample) session.Verdict {
-	if s.Transport != flow.UDP || s.SrcPort != f.port && s.DstPort != f.port {
+	if s.Transport != session.UDP || s.SrcPort != f.port && s.DstPort != f.port {
 		return session.No
 	}
 	if s.SrcPort == 53 || s.DstPort == 53 {

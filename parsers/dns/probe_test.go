@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"flowscope/flow"
 	"flowscope/session"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,12 +15,12 @@ func TestProbe(t *testing.T) {
 	// A NetBIOS name query, RFC 1002 section 4.2.12.
 	netbios := unhex(t, "0001 0110 0001 0000 0000 0000 20"+strings.Repeat("4341", 16)+"00 0020 0001")
 	trailing := append(query[:len(query):len(query)], 0)
-	const udp, tcp = flow.UDP, flow.TCP
+	const udp, tcp = session.UDP, session.TCP
 	tests := []struct {
 		name      string
 		data      []byte
 		src, dst  uint16
-		transport flow.Transport
+		transport session.Transport
 		want      string
 	}{
 		{"query on 53", query, 40000, 53, udp, "dns"},
