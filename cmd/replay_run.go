@@ -26,7 +26,7 @@ func (c *replayCommand) Run(p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = join([]error{err, stop()}) }()
 	r := &replay{settled: s, process: p, run: newRun(), began: time.Now(), notes: p.stderr}
 	return r.do()
 }
@@ -88,7 +88,7 @@ func (r *replay) do() (err error) {
 	if err != nil {
 		return errors.Join(err, r.publisher.Close(r.hard), r.tail.close(), r.dest.close())
 	}
-	return r.report(r.execute())
+	return r.execute()
 }
 
 // unlessInterrupted hides the trouble that an interrupt makes in setting up.
@@ -111,9 +111,9 @@ func (r *replay) paced() ingest.Source {
 	return r.watcher
 }
 
-// execute runs the stages, first to last, and stops them in the same order. The
-// ledger is complete whatever the error says.
-func (r *replay) execute() (*publish.Ledger, error) {
+// execute runs the stages, first to last, stops them in the same order, and
+// reports.
+func (r *replay) execute() error {
 	var publishing sync.WaitGroup
 	publishing.Go(func() {
 		// What ended it, Close tells; a publisher that has failed takes no
@@ -122,25 +122,44 @@ func (r *replay) execute() (*publish.Ledger, error) {
 			r.stopReading()
 		}
 	})
-	r.startBar()
-	readErr := r.pipeline.Run(r.reading)
-	r.stopBar()
-	if errors.Is(readErr, context.Canceled) {
-		readErr = nil
-		if r.soft.Err() != nil {
-			readErr = errInterrupted
-		}
-	}
+	readErr := r.read()
 	drain, cancel := context.WithTimeout(r.hard, r.Publish.DrainTimeout)
 	defer cancel()
-	ledger, err := r.drain(drain)
+	ledger, drainErr := r.drain(drain)
 	publishing.Wait()
-	errs := []error{readErr, r.watcher.Unsupported(), err}
-	if err == nil {
-		errs = append(errs, r.linger(drain))
+	errs := []error{readErr, r.watcher.Unsupported(), drainErr}
+	if drainErr == nil {
+		errs = append(errs, r.tail.finish(drain))
 	}
-	errs = append(errs, r.tail.close(), r.dest.close(), balance(ledger))
-	return ledger, join(errs)
+	errs = append(errs, r.tail.close(), balance(ledger))
+	if r.serve && drainErr == nil && r.soft.Err() == nil {
+		return r.reportAndServe(ledger, join(errs))
+	}
+	return r.report(ledger, join(append(errs, r.dest.close())))
+}
+
+// read runs the workers until the input is over.
+func (r *replay) read() error {
+	r.startBar()
+	err := r.pipeline.Run(r.reading)
+	r.stopBar()
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if r.soft.Err() != nil {
+		return errInterrupted
+	}
+	return nil // whoever stopped the reading says why
+}
+
+// reportAndServe keeps the embedded server running until interrupted.
+func (r *replay) reportAndServe(l *publish.Ledger, err error) error {
+	fmt.Fprintf(r.notes, "flowscope: serving %s until interrupted\n", r.dest.server.URL())
+	err = r.report(l, err)
+	<-r.soft.Done()
+	closeErr := r.dest.close()
+	complain(r.notes, closeErr)
+	return join([]error{err, errInterrupted, closeErr})
 }
 
 // drain waits until everything is settled, publishes the ledger of that, and
@@ -173,17 +192,6 @@ func balance(l *publish.Ledger) error {
 		return fmt.Errorf("internal error: %w", err)
 	}
 	return nil
-}
-
-// linger lets the tail receive what was stored, and serves it until interrupted.
-func (r *replay) linger(ctx context.Context) error {
-	err := r.tail.finish(ctx)
-	if !r.serve {
-		return err
-	}
-	fmt.Fprintf(r.notes, "flowscope: serving %s until interrupted\n", r.dest.server.URL())
-	<-r.soft.Done()
-	return errors.Join(err, errInterrupted)
 }
 
 func (r *replay) startBar() {

@@ -9,7 +9,7 @@ import (
 // Spread returns a hash of a packet's outermost IP addresses, the same for both
 // directions and for every fragment, so that all packets of a flow reach one
 // worker. Inside VXLAN, Geneve and GTP-U, whose outer addresses are those of a
-// few gateways, the inner addresses count, unless the outer packet is a fragment.
+// few gateways, and Teredo, the inner addresses count, unless the outer packet is a fragment.
 // Packets without IP all give 0.
 //
 // It uses only what classic BPF can compute: 32-bit words of the packet, sums,
@@ -42,15 +42,19 @@ func spreadPacket(h *header, p *path) uint64 {
 }
 
 // gatewayTunnel moves from a UDP header to the IP packet inside, if that is a
-// tunnel between gateways.
+// tunnel between gateways, or Teredo: its two directions may pass different
+// servers and relays.
 func (h *header) gatewayTunnel(p *path) bool {
 	if len(h.data) < 8 {
 		return false
 	}
-	switch binary.BigEndian.Uint16(h.data[2:]) {
+	src, dst := binary.BigEndian.Uint16(h.data), binary.BigEndian.Uint16(h.data[2:])
+	switch dst {
 	case portVXLAN, portVXLANLinux, portVXLANGPE, portGeneve, portGTPU:
 	default:
-		return false
+		if src != portTeredo && dst != portTeredo && !mappedTeredo(h.data[8:]) {
+			return false
+		}
 	}
 	o, peeled := udpTunnel(h, p)
 	return peeled && o == Handled && h.toIP(p) == Handled

@@ -17,7 +17,6 @@ var notJudgedKinds = map[string]string{
 	"arkime websocket":             "no WebSocket parser",
 	"ipfixprobe unirec:http":       "no HTTP parser",
 	"ipfixprobe unirec:tls":        "no TLS parser",
-	"PcapPlusPlus text":            "counts of HTTP and TLS, reassembled streams and fragments",
 	"suricata-verify eve:fileinfo": "no HTTP parser",
 	"suricata-verify eve:http":     "no HTTP parser",
 	"suricata-verify eve:mqtt":     "no MQTT parser",

@@ -72,6 +72,7 @@ var judges = map[string]func(*evidence, *fact) verdict{
 	"dnscap text":                  judgeDnscap,
 	"compactor stats":              judgeCompactor,
 	"tcpdump text":                 judgeTcpdump,
+	"PcapPlusPlus text":            judgePcapPlusPlus,
 }
 
 // tally counts the facts of one kind.

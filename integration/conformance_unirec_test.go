@@ -34,9 +34,9 @@ func unirecRow(f *fact, columns []string) (row map[string]string, ok bool, probl
 	for i, c := range cells {
 		row[columns[i]] = c
 	}
-	if _, name, typed := strings.Cut(cells[0], " "); typed {
+	if strings.Contains(cells[0], " ") { // type and name
 		for i, c := range cells {
-			if _, name, _ = strings.Cut(c, " "); name != columns[i] {
+			if _, name, _ := strings.Cut(c, " "); name != columns[i] {
 				problem = fmt.Sprintf("column %d is %s, want %s", i, name, columns[i])
 			}
 		}

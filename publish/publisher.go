@@ -24,6 +24,10 @@ type Options struct {
 	Live bool
 	// Log takes state changes; nil is silence.
 	Log *slog.Logger
+	// Trouble is asked why nothing is acknowledged when the server does not
+	// answer at all, as it does when it cannot write: embedded.Server.Trouble.
+	// May be nil.
+	Trouble func() error
 }
 
 // Publisher takes events from the workers' sinks through one bounded queue to a
@@ -43,6 +47,7 @@ type Publisher struct {
 	finished chan struct{} // closed when Run returns
 	mu       sync.Mutex
 	running  bool
+	closed   bool
 	err      error // why Run returned
 	cancel   context.CancelFunc
 	closing  sync.Once
@@ -109,13 +114,9 @@ func (p *Publisher) Sink(worker int) session.Sink {
 func (p *Publisher) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p.mu.Lock()
-	if p.running {
-		p.mu.Unlock()
-		return errors.New("publisher: run twice")
+	if err := p.begin(cancel); err != nil {
+		return err
 	}
-	p.running, p.cancel = true, cancel
-	p.mu.Unlock()
 
 	var beside sync.WaitGroup
 	beside.Go(func() { p.transport.run(ctx) })
@@ -130,6 +131,28 @@ func (p *Publisher) Run(ctx context.Context) error {
 	beside.Wait()
 	close(p.finished)
 	return err
+}
+
+func (p *Publisher) begin(cancel context.CancelFunc) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.running:
+		return errors.New("publisher: run twice")
+	case p.closed:
+		return errors.New("publisher: run after it was closed")
+	}
+	p.running, p.cancel = true, cancel
+	return nil
+}
+
+// end forbids a later Run, and returns how to stop one that is under way; nil if
+// there is none.
+func (p *Publisher) end() context.CancelFunc {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.cancel
 }
 
 func (p *Publisher) loop(ctx context.Context) error {
@@ -209,12 +232,20 @@ func (p *Publisher) verdict(err error) error {
 	}
 	var already *NotAcknowledgedError
 	if errors.As(err, &already) {
-		return &NotAcknowledgedError{N: n, Last: already.Last}
+		err = already.Last
 	}
-	if cause := p.transport.cause(); cause != nil {
+	if cause := p.cause(); cause != nil {
 		err = cause
 	}
 	return &NotAcknowledgedError{N: n, Last: err}
+}
+
+// cause is the best explanation of why something is pending.
+func (p *Publisher) cause() error {
+	if err := p.transport.cause(); err != nil || p.opts.Trouble == nil {
+		return err
+	}
+	return p.opts.Trouble()
 }
 
 // Close flushes until ctx ends, stops Run, waits for it, and closes the
@@ -230,25 +261,34 @@ func (p *Publisher) Close(ctx context.Context) error {
 
 func (p *Publisher) shutDown(ctx context.Context) error {
 	var err error
-	p.mu.Lock()
-	running, cancel := p.running, p.cancel
-	p.mu.Unlock()
-	if running {
-		err = p.Flush(ctx)
-		p.queue.close()
-		if err != nil {
-			cancel()
-		}
-		<-p.finished
-	} else {
-		p.queue.fail()
+	if p.account.waiting() > 0 || !p.queue.idle() {
+		err = p.Flush(ctx) // Run may only be about to begin
+	}
+	if cancel := p.end(); cancel != nil {
+		err = p.finish(ctx, cancel, err)
+	}
+	p.queue.fail()
+	closeErr := p.transport.close()
+	if err == nil && p.failure() != nil {
 		err = p.verdict(nil)
 	}
-	closeErr := p.transport.close()
 	if err != nil {
 		return err
 	}
 	return closeErr
+}
+
+// finish ends Run: regularly if everything is settled, at once otherwise.
+func (p *Publisher) finish(ctx context.Context, cancel context.CancelFunc, err error) error {
+	if err == nil {
+		err = p.Flush(ctx) // events about the sensor
+	}
+	p.queue.close()
+	if err != nil {
+		cancel()
+	}
+	<-p.finished
+	return err
 }
 
 // failure returns why Run has returned, nil while it runs and after a regular

@@ -61,7 +61,7 @@ type Delivery struct {
 // ctx ends, which ends the iteration without an error. Any error ends it.
 //
 // With Durable each message is acknowledged, and the acknowledgement confirmed,
-// after the loop's body has run for it; leaving the loop leaves the message at
+// after the loop's body has run for it, which takes two round trips; leaving the loop leaves the message at
 // hand unacknowledged, so that it is delivered again. Without Durable every
 // message comes exactly once as long as the iteration lasts.
 func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
@@ -76,7 +76,7 @@ func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq
 	}
 }
 
-// pullAhead is how many messages are asked for at once.
+// pullAhead is how many messages are asked for at once, for an ordered consumer.
 const pullAhead = 500
 
 type subscription struct {
@@ -186,13 +186,13 @@ func (s *subscription) each(ctx context.Context, f func(*Delivery) bool) error {
 	if s.cfg.UntilCaughtUp && s.waiting == 0 {
 		return nil
 	}
-	messages, err := s.consumer.Messages(jetstream.PullMaxMessages(pullAhead))
+	next, stop, err := s.messages(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.giveBack(messages)
+	defer stop()
 	for n := 1; ; n++ {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := next()
 		if err != nil {
 			return err
 		}
@@ -203,22 +203,38 @@ func (s *subscription) each(ctx context.Context, f func(*Delivery) bool) error {
 	}
 }
 
-// giveBack ends the flow of messages. What a durable consumer was sent ahead is
-// refused, so that whoever comes next need not wait until the server gives up
-// on us.
-func (s *subscription) giveBack(messages jetstream.MessagesContext) {
+// messages returns a function that waits for the next message. A durable
+// consumer is asked for one at a time: what it sends ahead and is not
+// acknowledged would come again late and out of order.
+func (s *subscription) messages(ctx context.Context) (next func() (jetstream.Msg, error), stop func(), err error) {
 	if s.cfg.Durable == "" {
-		messages.Stop()
-		return
-	}
-	messages.Drain()
-	for {
-		m, err := messages.Next()
+		it, err := s.consumer.Messages(jetstream.PullMaxMessages(pullAhead))
 		if err != nil {
-			return
+			return nil, nil, err
 		}
-		// Without a connection the server's own time-out has the same effect.
-		_ = m.Nak()
+		return func() (jetstream.Msg, error) { return it.Next(jetstream.NextContext(ctx)) }, it.Stop, nil
+	}
+	return func() (jetstream.Msg, error) { return s.fetchOne(ctx) }, func() {}, nil
+}
+
+// fetchWait is how long one request for a message stands before it is renewed.
+const fetchWait = 10 * time.Second
+
+func (s *subscription) fetchOne(ctx context.Context) (jetstream.Msg, error) {
+	for {
+		wait, cancel := context.WithTimeout(ctx, fetchWait)
+		m, err := s.consumer.Next(jetstream.FetchContext(wait))
+		timedOut := wait.Err() != nil
+		cancel()
+		switch {
+		case err == nil:
+			return m, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case timedOut || errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages):
+		default:
+			return nil, err
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (e *NotAcknowledgedError) Unwrap() error { return e.Last }
 
 func because(err error) string {
 	if err == nil {
-		return ": no answer"
+		return ": the server does not answer"
 	}
 	return ": " + err.Error()
 }

@@ -397,3 +397,27 @@ func BenchmarkCrowded(b *testing.B) {
 		_ = p.Parse(payloads[i%len(payloads)], session.Initiator, out)
 	}
 }
+
+// An old query that gives way is reported while the new one is being dealt with:
+// neither may write over the other.
+func TestReportingAnOldQueryLeavesTheNewOneAlone(t *testing.T) {
+	run := sessiontest.NewDatagramRun(configured(t, func(c *Config) { c.MaxPending = 1 }))
+	var names []string
+	run.Seen = func(m session.Message) {
+		switch m := m.(type) {
+		case *Query:
+			names = append(names, "query "+m.Questions[0].Name)
+		case *Unanswered:
+			names = append(names, "unanswered "+m.Questions[0].Name)
+		}
+	}
+	for id, name := range []string{"first-of-them.example.com.", "2.example.net."} {
+		if err := run.Feed(sessiontest.Datagram{Payload: ask(uint16(id), name, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"query first-of-them.example.com", "unanswered first-of-them.example.com", "query 2.example.net"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

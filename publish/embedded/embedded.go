@@ -184,6 +184,16 @@ func (s *Server) URL() string {
 	return ""
 }
 
+// Trouble returns the first error that the server has reported, nil if there was
+// none: a server that cannot write, because the disk is full, leaves publishers
+// without any answer.
+func (s *Server) Trouble() error {
+	if cause := s.log.first(); cause != "" {
+		return fmt.Errorf("embedded server: %s", cause)
+	}
+	return nil
+}
+
 // Close stops the server, waits until the store is written, and gives the
 // directory free. It is safe to call twice.
 func (s *Server) Close() error {
