@@ -177,6 +177,22 @@ func TestDecodeBothDirectionsOneKey(t *testing.T) {
 	}
 }
 
+// A Teredo client sends through a server and is answered through a relay (RFC
+// 4380 section 5.2.2): only the addresses inside are those of one flow.
+func TestSpreadTeredo(t *testing.T) {
+	packet := func(src, dst string) string {
+		ip := ip6(src, dst, layers.IPProtocolICMPv6)
+		return string(serialize(t, ip, gopacket.Payload("\x80\x00\x00\x00\x00\x01\x00\x01")))
+	}
+	const client, peer = "2001:0:4137:9e50:8000:f12a:b9c8:2815", "2001:4860:0:2001::68"
+	there := udpFrame(t, "192.168.2.16", 3797, "65.55.158.80", 3544, packet(client, peer))
+	back := udpFrame(t, "83.170.1.38", 32900, "192.168.2.16", 3797, packet(peer, client))
+	want := Spread(&ingest.Packet{Data: there, Length: len(there), Interface: ethernetInterface})
+	if got := Spread(&ingest.Packet{Data: back, Length: len(back), Interface: ethernetInterface}); got != want {
+		t.Errorf("the answer is spread to %x, the question to %x", got, want)
+	}
+}
+
 func TestSpreadSymmetric(t *testing.T) {
 	outer := ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolUDP)
 	inner := ip4("10.0.0.1", "10.0.0.2", layers.IPProtocolUDP)

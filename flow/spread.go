@@ -9,8 +9,8 @@ import (
 // Spread returns a hash of a packet's outermost IP addresses, the same for both
 // directions and for every fragment, so that all packets of a flow reach one
 // worker. Inside VXLAN, Geneve and GTP-U, whose outer addresses are those of a
-// few gateways, and Teredo, the inner addresses count, unless the outer packet is a fragment.
-// Packets without IP all give 0.
+// few gateways, and Teredo, the inner addresses count, unless the outer packet is
+// a fragment. Packets without IP all give 0.
 //
 // It uses only what classic BPF can compute: 32-bit words of the packet, sums,
 // products and shifts. The hash stands in the upper 32 bits.
