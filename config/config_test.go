@@ -1,0 +1,203 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"flowscope/parsers"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/configuration.md")
+
+var ignoreFactories = cmpopts.IgnoreUnexported(Protocol{})
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What AppendDefaults writes is read as the defaults, strictly.
+func TestDefaultsAreTheDefaults(t *testing.T) {
+	want := Default(parsers.All()...)
+	got, err := Load(Sources{Factories: parsers.All(), File: write(t, string(AppendDefaults(nil, want)))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, ignoreFactories, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryKeyHasAComment(t *testing.T) {
+	var walk func(*key)
+	walk = func(k *key) {
+		if k.path != "" && k.comment == "" {
+			t.Errorf("%s has no comment", k.path)
+		}
+		for _, c := range k.keys {
+			walk(c)
+		}
+	}
+	root := keysOf(Default(parsers.All()...))
+	walk(root)
+	for path := range comments {
+		if _, ok := root.find(path); !ok {
+			t.Errorf("comment of %s, which is no key", path)
+		}
+	}
+}
+
+func TestVariablesAreDistinct(t *testing.T) {
+	seen := map[string]string{}
+	keysOf(Default(parsers.All()...)).values(func(k *key) {
+		if other, twice := seen[k.variable()]; twice {
+			t.Errorf("%s is both %s and %s", k.variable(), other, k.path)
+		}
+		seen[k.variable()] = k.path
+	})
+}
+
+func TestFileProblems(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"unknown key", "flow:\n  udp_idel: 1s\n", "c.yml:2:3: flow.udp_idel: unknown key: did you mean udp_idle?"},
+		{"unknown section", "flows: {}\n", "c.yml:1:1: flows: unknown key: did you mean flow?"},
+		{"unknown protocol", "protocols:\n  dsn:\n    enabled: true\n", "c.yml:2:3: protocols.dsn: unknown key: did you mean dns?"},
+		{"twice", "workers: 1\nworkers: 2\n", "c.yml:2:1: workers: stands twice, first in line 1"},
+		{"number wanted", "workers: many\n", `c.yml:1:10: workers: "many": want a whole number`},
+		{"fraction", "workers: 1.5\n", `c.yml:1:10: workers: "1.5": want a whole number`},
+		{"text wanted", "sensor:\n  name: 7\n", `c.yml:2:9: sensor.name: this is a number: want a text, "7" in quotes`},
+		{"truth wanted", "protocols: {dns: {enabled: 1}}\n", `protocols.dns.enabled: "1": want true or false`},
+		{"duration without unit", "flow:\n  udp_idle: 10\n", "c.yml:2:13: flow.udp_idle: 10: want a duration with its unit"},
+		{"no duration", "flow:\n  udp_idle: soon\n", `c.yml:2:13: flow.udp_idle: "soon": want a duration`},
+		{"list wanted", "publish:\n  only: dns\n", "c.yml:2:9: publish.only: this is a text: want a list"},
+		{"list of others", "protocols: {dns: {ports: [53, dns]}}\n", `protocols.dns.ports: element 2 of the list: "dns": want a whole number from 0 to 65535`},
+		{"nothing", "flow:\n  udp_idle:\n", "flow.udp_idle: has no value: want a duration"},
+		{"section wanted", "flow: 3\n", "c.yml:1:7: flow: this is a number: want keys below it"},
+		{"list for a section", "flow: [1]\n", "flow: this is a list: want keys below it"},
+		{"two documents", "workers: 1\n---\nworkers: 2\n", "a second document"},
+		{"no YAML", "flow: [\n", "not YAML: "},
+		{"out of range", "flow:\n  max_flows: 0\n", "c.yml:2:3: flow.max_flows: 0: want 1 to"},
+		{"range below a section", "publish:\n  in_flight:\n    messages: 0\n", "c.yml:3:5: publish.in_flight.messages: 0: want"},
+		{"option of a protocol", "protocols:\n  dns:\n    max_pending: 0\n", "c.yml:3:5: protocols.dns.max_pending: want 1 to"},
+		{"two logins", "publish:\n  auth:\n    credentials: a\n    nkey_seed: b\n", "c.yml:3:5: publish.auth: credentials and nkey_seed: want one way"},
+		{"switched off", "protocols: {dns: {enabled: false}}\npublish: {only: [dns]}\n", `publish.only: protocol "dns" is switched off`},
+		{"login in a URL", "publish:\n  servers: [\"nats://s3cret@host:1\"]\n", "nats://[masked]@host"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(Sources{Factories: parsers.All(), File: write(t, tt.text)})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Error("a secret is told")
+			}
+		})
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := write(t, "workers: 2\nflow: {udp_idle: 2s, tcp_idle: 2s, other_idle: 2s}\n")
+	c, err := Load(Sources{
+		Factories: parsers.All(), File: file,
+		Environ: []string{"FLOWSCOPE_FLOW_UDP_IDLE=3s", "FLOWSCOPE_FLOW_TCP_IDLE=3s", "FLOWSCOPE_CORPUS=/x", "FLOWSCOPE_IMAGE=y", "PATH=/bin"},
+		Flags:   []Flag{{"--udp", "flow.udp_idle", "4s"}, {"--only", "publish.only", "dns, flow"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []any{c.Workers, c.Flow.UDPIdle.String(), c.Flow.TCPIdle.String(), c.Flow.OtherIdle.String(), c.Flow.TCPSetupIdle.String(), c.Publish.Only}
+	want := []any{2, "4s", "3s", "2s", "20s", []string{"dns", "flow"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEnvironmentProblems(t *testing.T) {
+	tests := []struct{ name, entry, want string }{
+		{"unknown", "FLOWSCOPE_FLOW_UDP_IDEL=1s", "FLOWSCOPE_FLOW_UDP_IDEL: no such key: variables are FLOWSCOPE_<SECTION>_<KEY>, did you mean FLOWSCOPE_FLOW_UDP_IDLE?"},
+		{"type", "FLOWSCOPE_WORKERS=x", `FLOWSCOPE_WORKERS: "x": want a whole number`},
+		{"range", "FLOWSCOPE_FLOW_MAX_FLOWS=0", "FLOWSCOPE_FLOW_MAX_FLOWS: 0: want 1 to"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(Sources{Factories: parsers.All(), Environ: []string{tt.entry}})
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOptionsReachTheFactories(t *testing.T) {
+	c, err := Load(Sources{Factories: parsers.All(), File: write(t, "protocols:\n  dns: {ports: [5300]}\n  mdns: {enabled: false}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, found := r.Lookup("mdns"); found {
+		t.Error("mdns is there")
+	}
+	f, _ := r.Lookup("dns")
+	if got := f.Protocol().Ports; !reflect.DeepEqual(got, []uint16{5300}) {
+		t.Errorf("ports %v", got)
+	}
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	c := Default(parsers.All()...)
+	c.Publish.Servers = []string{"nats://me:hunter2@host:4222", "nats://t0ken@host"}
+	text := string(AppendYAML(nil, c))
+	if strings.Contains(text, "hunter2") || strings.Contains(text, "t0ken") || !strings.Contains(text, masked) {
+		t.Error(text)
+	}
+}
+
+// docs/configuration.md holds the defaults as they are written.
+func TestDocs(t *testing.T) {
+	const path, open, end = "../docs/configuration.md", "```yaml\n", "```\n"
+	want := string(AppendDefaults(nil, Default(parsers.All()...)))
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(b), open)
+	got, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no block of yaml", path)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+open+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("run go test ./config -run TestDocs -update:\n%s", diff)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(string(AppendDefaults(nil, Default(parsers.All()...))))
+	f.Add("flow: {udp_idle: 1s, udp_idle: 2s}\n---\na: &a [*a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c := Default(parsers.All()...)
+		in := &file{path: "c.yml"}
+		in.apply(keysOf(c), []byte(text))
+		_ = in.problems.Error()
+	})
+}
