@@ -74,6 +74,7 @@ var uncomparedFields = map[string]string{
 	"suricata eve:dns dns.version":                      "version of Suricata's own log",
 	"suricata eve:dns event_type":                       "the kind of log line",
 	"suricata eve:dns pcap_cnt":                         "number of a packet, which events do not carry",
+	"suricata eve:flow icmp_code":                       "of types that have an answer, a flow names that type and not the code",
 	"suricata eve:flow event_type":                      "the kind of log line",
 	"suricata eve:flow not-has-key":                     "about flow.action",
 	"suricata eve:flow flow.action":                     "depends on Suricata's rules",
