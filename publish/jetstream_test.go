@@ -1,0 +1,370 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flowscope/publish/embedded"
+)
+
+func jetStreamOf(t testing.TB, s *embedded.Server) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(connect(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// freePort returns the address of a port that was free a moment ago.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// The server restarts in the middle: what was not acknowledged is sent again,
+// and the stream holds each event once.
+func TestServerRestart(t *testing.T) {
+	reg := deliveryRegistry(t)
+	server := embedded.Config{Store: t.TempDir(), Listen: freePort(t)}
+	srv := startServer(t, server)
+	cfg := DefaultConfig()
+	cfg.Servers, cfg.Stream.Mode = []string{"nats://" + server.Listen}, StreamCreate
+	cfg.AckTimeout = time.Second
+	nc, err := Connect(t.Context(), cfg, "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := NewJetStream(t.Context(), nc, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := runPublisher(t, cfg, Options{Registry: reg}, tr)
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	const n = 20000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range n {
+			sink.HandleEvent(m.event(t, "dns", "query"))
+		}
+		sink.Close()
+	}()
+	for p.Ledger().Events.Acknowledged < 500 {
+		<-time.After(time.Millisecond)
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	srv = startServer(t, server)
+	<-done
+	if err := p.Close(within(t, 60*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	l := p.Ledger()
+	checkBalance(t, l)
+	if l.Events.Acknowledged != n {
+		t.Errorf("%+v", l.Events)
+	}
+	if got := streamMessages(t, srv); got != n {
+		t.Errorf("the stream holds %d messages, want %d (%d resent, %d duplicates)", got, n, l.Events.Resent, l.Events.Duplicates)
+	}
+}
+
+func TestTooLargeIsADeadLetter(t *testing.T) {
+	reg := deliveryRegistry(t)
+	srv := startServer(t, embedded.Config{})
+	p := runPublisher(t, DefaultConfig(), Options{Registry: reg}, newJetStreamFor(t, srv, DefaultConfig()))
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	sink.HandleEvent(m.event(t, "dns", "query"))
+	big := m.event(t, "dns", "query")
+	big.Message = &query{Body: bytes.Repeat([]byte{1}, 2<<20)} // max_payload is 1 MiB
+	sink.HandleEvent(big)
+	sink.HandleEvent(m.event(t, "dns", "query"))
+	sink.Close()
+	if err := p.Close(within(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	l := p.Ledger()
+	checkBalance(t, l)
+	if l.Events.Acknowledged != 2 || l.Events.DeadLetter != 1 {
+		t.Errorf("%+v", l.Events)
+	}
+	letters := collect(t, srv, SubscribeConfig{Subjects: []string{"flowscope.sensor.dead_letter"}, UntilCaughtUp: true})
+	if len(letters) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(letters))
+	}
+	line, err := AppendText(nil, letters[0].Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{big.ID(), "flowscope.dns.query", "max_payload"} {
+		if !strings.Contains(string(line), want) {
+			t.Errorf("dead letter %s does not name %s", line, want)
+		}
+	}
+}
+
+// A stream with a limit of its own refuses for good.
+func TestStreamRefusesForGood(t *testing.T) {
+	reg := deliveryRegistry(t)
+	srv := startServer(t, embedded.Config{})
+	sc := streamConfig(DefaultConfig().Resolved())
+	sc.MaxMsgSize = 2000
+	if _, err := jetStreamOf(t, srv).CreateStream(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	p := runPublisher(t, DefaultConfig(), Options{Registry: reg}, newJetStreamFor(t, srv, DefaultConfig()))
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	big := m.event(t, "dns", "query")
+	big.Message = &query{Body: make([]byte, 3000)}
+	sink.HandleEvent(big)
+	sink.HandleEvent(m.event(t, "dns", "query"))
+	sink.Close()
+	if err := p.Close(within(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if l := p.Ledger(); l.Events.DeadLetter != 1 || l.Events.Acknowledged != 1 {
+		t.Errorf("%+v", l.Events)
+	}
+}
+
+// A stream that is gone and comes back gets everything.
+func TestStreamComesBack(t *testing.T) {
+	reg := deliveryRegistry(t)
+	srv := startServer(t, embedded.Config{})
+	tr := newJetStreamFor(t, srv, DefaultConfig())
+	js := jetStreamOf(t, srv)
+	if err := js.DeleteStream(t.Context(), "FLOWSCOPE"); err != nil {
+		t.Fatal(err)
+	}
+	p := runPublisher(t, DefaultConfig(), Options{Registry: reg}, tr)
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	for range 50 {
+		sink.HandleEvent(m.event(t, "dns", "query"))
+	}
+	sink.Close()
+	var lost *NotAcknowledgedError
+	if err := p.Flush(within(t, 200*time.Millisecond)); !errors.As(err, &lost) || lost.N != 50 || !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("Flush without a stream: %v", err)
+	}
+	if _, err := js.CreateStream(t.Context(), streamConfig(DefaultConfig().Resolved())); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(within(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if l := p.Ledger(); l.Events.Acknowledged != 50 || l.Events.Resent == 0 {
+		t.Errorf("%+v", l.Events)
+	}
+}
+
+func TestStreamSetUp(t *testing.T) {
+	const command = "nats stream add FLOWSCOPE --subjects 'flowscope.>' --storage file --replicas 1 " +
+		"--retention limits --discard old --dupe-window 2m --defaults"
+	tests := []struct {
+		name, mode string
+		exists     []string // subjects of a stream that is there before
+		command    string   // in the error; "" for none
+	}{
+		{"verify, missing", StreamVerify, nil, command},
+		{"verify, covers", StreamVerify, []string{"flowscope.>"}, ""},
+		{"verify, covers more", StreamVerify, []string{"flowscope.>", "x"}, ""},
+		{"verify, covers less", StreamVerify, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.dns.>,flowscope.>'"},
+		{"create, missing", StreamCreate, nil, ""},
+		{"create, covers less", StreamCreate, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.dns.>,flowscope.>'"},
+		{"off, missing", StreamOff, nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := startServer(t, embedded.Config{})
+			js := jetStreamOf(t, srv)
+			if tt.exists != nil {
+				if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "FLOWSCOPE", Subjects: tt.exists}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cfg := DefaultConfig()
+			cfg.Stream.Mode, cfg.Servers = tt.mode, []string{"nats://192.0.2.1:4222"}
+			tr, err := NewJetStream(t.Context(), connect(t, srv), cfg)
+			if err == nil {
+				defer tr.close()
+			}
+			var wrong *StreamError
+			if (tt.command == "") != (err == nil) || tt.command != "" && (!errors.As(err, &wrong) || wrong.Command != tt.command) {
+				t.Errorf("NewJetStream: %v, want %q", err, tt.command)
+			}
+			if tt.exists == nil {
+				return
+			}
+			stream, err := js.Stream(t.Context(), "FLOWSCOPE")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.exists, stream.CachedInfo().Config.Subjects); diff != "" {
+				t.Errorf("the stream was changed:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestStreamSubject(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"flowscope": "flowscope.>", "acme.{sensor}.flowscope": "acme.*.flowscope.>", "s_{sensor}": "*.>",
+	} {
+		if got := StreamSubject(prefix); got != want {
+			t.Errorf("StreamSubject(%q) = %q, want %q", prefix, got, want)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	tests := []struct {
+		pattern, want string
+		covers        bool
+	}{
+		{">", "a.>", true},
+		{"a.>", "a.>", true},
+		{"a.*", "a.>", false},
+		{"a.*", "a.*", true},
+		{"a.b", "a.*", false},
+		{"*.b", "a.b", true},
+		{"a.>", "a", false},
+		{"a", "a.b", false},
+		{"a.b", "a", false},
+		{"a.b.>", "a.>", false},
+	}
+	for _, tt := range tests {
+		if got := covers([]string{tt.pattern}, tt.want); got != tt.covers {
+			t.Errorf("%q covers %q: %v, want %v", tt.pattern, tt.want, got, tt.covers)
+		}
+	}
+}
+
+func TestConnectUnreachable(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Servers, cfg.ConnectTimeout = []string{"nats://" + freePort(t)}, 500*time.Millisecond
+	begin := time.Now()
+	_, err := Connect(t.Context(), cfg, "test", nil)
+	if took := time.Since(begin); err == nil || took > 5*time.Second {
+		t.Errorf("Connect: %v after %v", err, took)
+	}
+	if err != nil && !strings.Contains(err.Error(), cfg.Servers[0]) {
+		t.Errorf("error %q does not name the server", err)
+	}
+}
+
+// A server that accepts and says nothing counts as unreachable too.
+func TestConnectSilentServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cfg := DefaultConfig()
+	cfg.Servers, cfg.ConnectTimeout = []string{"nats://" + l.Addr().String()}, 300*time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := Connect(ctx, cfg, "test", nil); err == nil || ctx.Err() != nil {
+		t.Errorf("Connect: %v", err)
+	}
+}
+
+func TestAuth(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tests := []struct {
+		name string
+		auth Auth
+		want string // in the error, "" for none
+	}{
+		{"nothing", Auth{}, ""},
+		{"user", Auth{UserFile: file("user", "joe:a:b\n", 0o600)}, ""},
+		{"token", Auth{TokenFile: file("token", "t", 0o640)}, ""},
+		{"two ways", Auth{UserFile: "x", TokenFile: "y"}, "user_file and token_file"},
+		{"certificate without key", Auth{Certificate: "x"}, "certificate and key"},
+		{"readable by others", Auth{TokenFile: file("open", "secret", 0o604)}, "0604"},
+		{"no colon", Auth{UserFile: file("bad", "secret", 0o600)}, "user:password"},
+		{"no file", Auth{Credentials: filepath.Join(dir, "none")}, "no such file"},
+		{"no seed", Auth{NKeySeed: file("seed", "secret", 0o600)}, "nkey seed"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.auth.Validate()
+			if err == nil {
+				_, err = tt.auth.options()
+			}
+			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("error %q tells the secret", err)
+			}
+		})
+	}
+}
+
+func TestConfigValidate(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Fatalf("defaults: %v", err)
+	}
+	if err := DefaultConfig().Resolved().Validate(); err != nil {
+		t.Fatalf("resolved defaults: %v", err)
+	}
+	tests := []struct {
+		key    string
+		change func(*Config)
+	}{
+		{"prefix", func(c *Config) { c.Prefix = "a..b" }},
+		{"prefix", func(c *Config) { c.Prefix = "a.*" }},
+		{"servers", func(c *Config) { c.Servers = []string{"http://x"} }},
+		{"servers", func(c *Config) { c.Servers = []string{"nats://joe:secret@x"} }},
+		{"events", func(c *Config) { c.Events = "some" }},
+		{"queue_bytes", func(c *Config) { c.QueueBytes = 0 }},
+		{"in_flight.messages", func(c *Config) { c.InFlight.Messages = 0 }},
+		{"in_flight.bytes", func(c *Config) { c.InFlight.Bytes = 1 << 40 }},
+		{"connect_timeout", func(c *Config) { c.ConnectTimeout = 0 }},
+		{"stall_timeout", func(c *Config) { c.StallTimeout = -1 }},
+		{"stream.name", func(c *Config) { c.Stream.Name = "a.b" }},
+		{"stream.mode", func(c *Config) { c.Stream.Mode = "maybe" }},
+		{"stream.storage", func(c *Config) { c.Stream.Storage = "tape" }},
+		{"stream.replicas", func(c *Config) { c.Stream.Replicas = 0 }},
+		{"stream.duplicate_window", func(c *Config) { c.Stream.MaxAge, c.Stream.DuplicateWindow = time.Second, time.Minute }},
+		{"auth", func(c *Config) { c.Auth.Key = "x" }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.key, func(t *testing.T) {
+			c := DefaultConfig()
+			tt.change(&c)
+			err := c.Validate()
+			if err == nil || !strings.HasPrefix(err.Error(), tt.key+":") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("Validate: %v, want it to begin with %s and to tell no secret", err, tt.key)
+			}
+		})
+	}
+}
