@@ -36,7 +36,7 @@ func TestEventsDocument(t *testing.T) {
 	tables := []*docTable{subjectTable(registry)}
 	tables = append(tables, envelopeTables(t)...)
 	tables = append(tables, reasonTables(t)...)
-	tables = append(tables, anomalyTable(registry), ledgerTable(t), headerTable())
+	tables = append(tables, anomalyTable(registry), ledgerTable(t), headerTable(t, registry))
 	tables = append(tables, messageTables(registry)...)
 
 	text, err := os.ReadFile(eventsDoc)
@@ -317,13 +317,6 @@ func ledgerOrder(typ reflect.Type, prefix string) (order []string) {
 		}
 	}
 	return order
-}
-
-func headerTable() *docTable {
-	return &docTable{
-		name: "headers", head: []string{"Header", "Meaning"}, written: true,
-		rows: [][]string{{"`Nats-Msg-Id`"}, {"`Content-Type: " + publish.ContentType + "`"}, {backquoted(publish.SeqHeader)}},
-	}
 }
 
 // messageTables are one per package of message types, with the kinds that each

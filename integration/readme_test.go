@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const moduleRoot = ".."
@@ -262,4 +264,26 @@ func helpText(t *testing.T, command ...string) string {
 		t.Fatalf("flowscope %s --help: %v\n%s", strings.Join(command, " "), err, out)
 	}
 	return string(out)
+}
+
+func TestInvocations(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []invocation
+	}{
+		{"by name", "flowscope sub --store ./s 'flowscope.>'\n", []invocation{{"sub", []string{"--store"}}}},
+		{"by go run", "go run ./cmd/flowscope replay --to=stdout x.pcap | head\n", []invocation{{"replay", []string{"--to"}}}},
+		{"two words", "flowscope config check --help f.yaml\n", []invocation{{"config check", []string{"--help"}}}},
+		{"over two lines", "flowscope replay \\\n  --tail x\n", []invocation{{"replay", []string{"--tail"}}}},
+		{"after another", "ls --all && ./flowscope version\n", []invocation{{"version", nil}}},
+		{"a comment", "flowscope parsers # --not\n", []invocation{{"parsers", nil}}},
+		{"something else", "docker compose up --build\nflowscope.dns.*\n", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, invocations(tt.text), cmp.AllowUnexported(invocation{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
 }
