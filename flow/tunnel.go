@@ -28,7 +28,7 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 		kind = tunnelGeneve
 	case dst == portGTPU:
 		kind = tunnelGTPU
-	case dst == portTeredo || src == portTeredo || mappedTeredo(h.data[8:]):
+	case dst == portTeredo || src == portTeredo || mappedTeredo(h.data):
 		kind = tunnelTeredo
 	default:
 		return Handled, false
@@ -149,11 +149,16 @@ func teredo(h *header) bool {
 	return len(h.data) >= 40 && h.data[0]>>4 == 6
 }
 
-// mappedTeredo recognises Teredo between mapped ports (RFC 4380 section 5.2) by a
-// bare IPv6 packet that fills the datagram and has a Teredo address at one end.
-func mappedTeredo(b []byte) bool {
-	const prefix = 0x20010000
-	return len(b) >= 40 && b[0]>>4 == 6 && 40+int(binary.BigEndian.Uint16(b[4:])) == len(b) &&
+// mappedTeredo recognises Teredo between mapped ports (RFC 4380 section 5.2), from
+// the UDP header on, by a bare IPv6 packet that fills the datagram and has a
+// Teredo address at one end.
+func mappedTeredo(udp []byte) bool {
+	const prefix, headers = 0x20010000, 8 + 40
+	if len(udp) < headers || udp[8]>>4 != 6 {
+		return false
+	}
+	b := udp[8:]
+	return headers+int(binary.BigEndian.Uint16(b[4:])) == int(binary.BigEndian.Uint16(udp[4:])) &&
 		(binary.BigEndian.Uint32(b[8:]) == prefix || binary.BigEndian.Uint32(b[24:]) == prefix)
 }
 
