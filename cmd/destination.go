@@ -85,6 +85,14 @@ func (d *destination) connectTransport(ctx context.Context, s *settled) error {
 	return err
 }
 
+// trouble is what the embedded server has to say when it does not answer.
+func (d *destination) trouble() func() error {
+	if d.server == nil {
+		return nil
+	}
+	return d.server.Trouble
+}
+
 // close stops the embedded server, after the publisher has closed its transport.
 func (d *destination) close() error {
 	var errs []error

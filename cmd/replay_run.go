@@ -69,6 +69,7 @@ func (r *replay) do() (err error) {
 	}
 	r.publisher, err = publish.New(r.Publish, publish.Options{
 		Sensor: r.Sensor.Name, Run: r.run, Registry: registry, Workers: r.Workers, Log: log,
+		Trouble: r.dest.trouble(),
 	}, r.dest.transport)
 	if err != nil {
 		return errors.Join(err, r.dest.close())
