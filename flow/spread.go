@@ -52,7 +52,7 @@ func (h *header) gatewayTunnel(p *path) bool {
 	switch dst {
 	case portVXLAN, portVXLANLinux, portVXLANGPE, portGeneve, portGTPU:
 	default:
-		if src != portTeredo && dst != portTeredo && !mappedTeredo(h.data[8:]) {
+		if src != portTeredo && dst != portTeredo && !mappedTeredo(h.data) {
 			return false
 		}
 	}
