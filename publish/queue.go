@@ -3,7 +3,7 @@ package publish
 import "sync"
 
 // batchTarget is the size at which a worker hands a batch over, in bytes.
-const batchTarget = 64 << 10
+const batchTarget = 256 << 10
 
 // maxSpare bounds the memory of a batch that is used again, so that one giant
 // event does not stay in memory for ever.
