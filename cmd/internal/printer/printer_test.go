@@ -43,9 +43,10 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	p = New(&out, publish.Msgpack)
-	p.Print(event(t))
+	payload := event(t)
+	p.Print(payload)
 	p.Close()
-	if !bytes.HasSuffix(out.Bytes(), event(t)) {
+	if !bytes.HasSuffix(out.Bytes(), payload) {
 		t.Errorf("% x", out.Bytes())
 	}
 }
