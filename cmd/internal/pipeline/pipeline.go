@@ -56,7 +56,7 @@ func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error)
 		l.tables = append(l.tables, table)
 		handlers[i] = table
 	}
-	l.runner = ingest.NewRunner(src, flow.Spread, handlers)
+	l.runner = ingest.NewRunner(src, flow.NewSpreader().Spread, handlers)
 	return l, nil
 }
 
