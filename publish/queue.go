@@ -140,7 +140,7 @@ func (q *queue) takeSpare() *Batch {
 	if n == 0 {
 		// Room for one event above the target, so that the last one seldom
 		// makes the batch grow.
-		return &Batch{Buf: make([]byte, 0, batchTarget+4<<10), Records: make([]Record, 0, 128)}
+		return &Batch{Buf: make([]byte, 0, batchTarget+4<<10), Records: make([]Record, 0, 512)}
 	}
 	b := q.spare[n-1]
 	q.spare[n-1] = nil
