@@ -38,6 +38,7 @@ func TestConversations(t *testing.T) {
 	for _, name := range conformanceCaptures(t) {
 		captures[name] = capturePath(t, name)
 	}
+	// The long suite compares the larger captures too.
 	if os.Getenv("FLOWSCOPE_LONG") == "1" {
 		for _, path := range loadCaptures(t) {
 			captures["load/"+filepath.Base(path)] = path

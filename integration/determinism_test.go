@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -14,17 +16,28 @@ import (
 // the workers made them.
 func TestDeterminism(t *testing.T) {
 	for _, name := range conformanceCaptures(t) {
-		t.Run(name, func(t *testing.T) {
-			path := capturePath(t, name)
-			want := sortedPayloads(record(t, path, 1))
-			for _, workers := range []int{2, 8} {
-				got := sortedPayloads(record(t, path, workers))
-				if !slices.Equal(got, want) {
-					t.Errorf("%d workers and 1 worker give different events (-1 +%d):\n%s",
-						workers, workers, cmp.Diff(readable(t, want), readable(t, got)))
-				}
-			}
-		})
+		t.Run(name, func(t *testing.T) { sameWhateverTheWorkers(t, capturePath(t, name)) })
+	}
+}
+
+// TestLongDeterminism says the same of the larger captures.
+func TestLongDeterminism(t *testing.T) {
+	if os.Getenv("FLOWSCOPE_LONG") != "1" {
+		t.Skip("takes long: FLOWSCOPE_LONG is not 1")
+	}
+	for _, path := range loadCaptures(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) { sameWhateverTheWorkers(t, path) })
+	}
+}
+
+func sameWhateverTheWorkers(t *testing.T, path string) {
+	want := sortedPayloads(record(t, path, 1))
+	for _, workers := range []int{2, 8} {
+		got := sortedPayloads(record(t, path, workers))
+		if !slices.Equal(got, want) {
+			t.Errorf("%d workers and 1 worker give different events (-1 +%d):\n%s",
+				workers, workers, cmp.Diff(readable(t, want), readable(t, got)))
+		}
 	}
 }
 
