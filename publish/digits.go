@@ -24,21 +24,27 @@ func appendHexID(b []byte, id *[16]byte) []byte {
 	return append(b, text[:]...)
 }
 
-const base64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+// base64Pairs holds the two characters of each 12 bits.
+var base64Pairs = func() (t [1 << 12][2]byte) {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for i := range t {
+		t[i] = [2]byte{digits[i>>6], digits[i&63]}
+	}
+	return t
+}()
 
 // appendBase64Digest appends the 28 characters of base64 of 20 bytes (RFC 4648
-// section 4).
+// section 4): 26 of them in pairs, then the last four bits and the padding.
 func appendBase64Digest(b []byte, d *[20]byte) []byte {
 	var text [28]byte
 	for i := range 6 {
 		v := uint32(d[3*i])<<16 | uint32(d[3*i+1])<<8 | uint32(d[3*i+2])
-		text[4*i] = base64Digits[v>>18]
-		text[4*i+1] = base64Digits[v>>12&63]
-		text[4*i+2] = base64Digits[v>>6&63]
-		text[4*i+3] = base64Digits[v&63]
+		*(*[2]byte)(text[4*i:]) = base64Pairs[v>>12]
+		*(*[2]byte)(text[4*i+2:]) = base64Pairs[v&0xfff]
 	}
-	v := uint32(d[18])<<16 | uint32(d[19])<<8
-	text[24], text[25], text[26], text[27] = base64Digits[v>>18], base64Digits[v>>12&63], base64Digits[v>>6&63], '='
+	v := uint32(d[18])<<8 | uint32(d[19])
+	*(*[2]byte)(text[24:]) = base64Pairs[v>>4]
+	text[26], text[27] = base64Pairs[v<<8&0xfff][0], '='
 	return append(b, text[:]...)
 }
 

@@ -28,9 +28,10 @@ func TestDigitsAgainstStandardLibrary(t *testing.T) {
 
 func BenchmarkFlowMap(b *testing.B) {
 	info := fakeFlow()
+	var source sourcePair
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = appendFlow(buf[:0], info)
+		buf = appendFlow(buf[:0], info, &source)
 	}
 }

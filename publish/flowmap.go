@@ -19,21 +19,36 @@ const (
 // a row. To keep more of them was tried: encoding anew is cheaper than the cache
 // miss.
 type flowMap struct {
-	id  flow.ID
-	buf []byte
+	id     flow.ID
+	buf    []byte
+	source sourcePair
+}
+
+// sourcePair keeps the pair with the source encoded, which many flows share.
+type sourcePair struct {
+	source string
+	buf    []byte
+}
+
+func (p *sourcePair) encoded(source string) []byte {
+	if !same(p.source, source) || p.buf == nil {
+		p.source = source
+		p.buf = pack.TextString(append(p.buf[:0], "\xa6source"...), source)
+	}
+	return p.buf
 }
 
 // encoded returns the flow's map, valid until the next call.
 func (m *flowMap) encoded(f *flow.Info) []byte {
 	if m.id != f.ID || len(m.buf) == 0 || f.ID == (flow.ID{}) {
-		m.buf = appendFlow(m.buf[:0], f)
+		m.buf = appendFlow(m.buf[:0], f, &m.source)
 		m.id = f.ID
 	}
 	return m.buf
 }
 
 // appendFlow appends the envelope's flow map.
-func appendFlow(b []byte, f *flow.Info) []byte {
+func appendFlow(b []byte, f *flow.Info, source *sourcePair) []byte {
 	start := len(b)
 	pairs := 2 // id, transport
 	b = append(b, "\xde\x00\x00\xa2id\xd9\x20"...)
@@ -65,8 +80,7 @@ func appendFlow(b []byte, f *flow.Info) []byte {
 	}
 	if f.Source != "" {
 		pairs++
-		b = append(b, "\xa6source"...)
-		b = pack.TextString(b, f.Source)
+		b = append(b, source.encoded(f.Source)...)
 	}
 	b[start+2] = byte(pairs)
 	return b

@@ -58,10 +58,10 @@ type Driver struct {
 	shared   Counters
 }
 
-// flowState is what the session layer keeps of each flow. It holds no pointers.
+// flowState is what the session layer keeps of each flow: half a cache line.
 type flowState struct {
+	parser    DatagramParser // nil: none
 	seq       uint64
-	parser    int32 // index into Driver.parsers, noParser: none
 	candidate int16 // index into Driver.all of the flow's protocol, noCandidate: flow
 	phase     phase
 }
@@ -74,10 +74,7 @@ const (
 	unclaimed              // no parser, or it has ended: a tombstone
 )
 
-const (
-	noParser    = -1
-	noCandidate = -1
-)
+const noCandidate = -1
 
 // NewDriver returns a driver that parses with the registry's factories.
 func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver, error) {
@@ -104,7 +101,7 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 		}
 	}
 	d.udp = newDetector(datagram, flow.UDP)
-	d.parsers = newParserPool(len(d.all))
+	d.parsers = make(parserPool, len(d.all))
 	d.limiter = newLimiter(cfg.AnomalyInterval)
 	d.out = NewOutput((*receiver)(d))
 	d.event = SessionEvent{Sensor: id.Sensor, Run: id.Run, Flow: &d.info}
@@ -151,7 +148,7 @@ func (d *Driver) Tick(now ingest.Timestamp) {
 func (d *Driver) Close() { d.next.Close() }
 
 func (d *Driver) opened(e *flow.Event, s *flowState) {
-	*s = flowState{parser: noParser, candidate: noCandidate}
+	*s = flowState{candidate: noCandidate}
 	if e.Flow.Transport() != flow.UDP || len(d.udp.orders[0]) == 0 {
 		d.giveUp(e, s)
 	}
@@ -215,10 +212,9 @@ func (d *Driver) probe(e *flow.Event, s *flowState) {
 // start gives the flow a parser of the matching factory.
 func (d *Driver) start(e *flow.Event, s *flowState, c *candidate) {
 	e.Flow.WakeAt(0)
-	n := c.index
 	s.phase = parsing
-	s.parser = d.parsers.get(n, c)
-	d.settle(e, s, int16(n))
+	s.parser = d.parsers.get(c)
+	d.settle(e, s, int16(c.index))
 }
 
 // parse calls the flow's parser with one datagram.
@@ -286,6 +282,7 @@ func (d *Driver) after(e *flow.Event, s *flowState, now ingest.Timestamp, err er
 	case errors.As(err, &panicked):
 		reason, detail = "panic", err.Error()
 		d.counters.ParserPanics++
+		s.parser = nil // what it left behind is not used again
 	default:
 		detail = err.Error()
 		d.counters.ParserErrors++
@@ -300,9 +297,9 @@ func (d *Driver) after(e *flow.Event, s *flowState, now ingest.Timestamp, err er
 }
 
 func (d *Driver) release(s *flowState) {
-	if s.parser != noParser {
-		d.parsers.put(s.parser)
-		s.parser = noParser
+	if s.parser != nil {
+		d.parsers.put(s.candidate, s.parser)
+		s.parser = nil
 	}
 }
 

@@ -28,5 +28,5 @@ func (d *Driver) guard(call func(DatagramParser) error, s *flowState) (err error
 		}
 	}()
 	d.emitted = 0
-	return call(d.parsers.at(s.parser))
+	return call(s.parser)
 }
