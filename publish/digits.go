@@ -52,7 +52,8 @@ func appendBase64Digest(b []byte, d *[20]byte) []byte {
 var octets = func() (t [256]struct {
 	text [4]byte // with a dot after it
 	n    uint8   // without the dot
-}) {
+},
+) {
 	for i := range t {
 		s := appendDecimal(nil, uint64(i))
 		t[i].n = uint8(len(s))
