@@ -136,11 +136,14 @@ func (d *decoder) finish(h []byte, m *Message) {
 		m.EDNS = &d.edns
 		rcode |= d.extended
 	}
-	if rcode == 0 && h[2]&0x80 == 0 {
+	switch {
+	case rcode >= len(rcodeNames):
+		m.Rcode = d.rcodeText(rcode)
+	case rcode == 0 && h[2]&0x80 == 0:
 		m.Rcode = ""
-		return
+	default:
+		m.Rcode = rcodeNames[rcode]
 	}
-	m.Rcode = d.rcodeText(rcode)
 }
 
 // questions reads the question section (RFC 1035 section 4.1.2) and returns the
@@ -175,11 +178,25 @@ func (d *decoder) questions(off, n int, m *Message) int {
 	return off
 }
 
+// owner is name for the names that records begin with: mostly that of the first
+// question, or the root.
+func (d *decoder) owner(off int) (string, int) {
+	if b := d.msg; off+1 < len(b) {
+		switch c := binary.BigEndian.Uint16(b[off:]); {
+		case c == 0xc000|headerSize && d.names.first != 0:
+			return unsafe.String(&d.text[0], d.names.octets-1), off + 2
+		case c < 0x100:
+			return ".", off + 1
+		}
+	}
+	return d.name(off)
+}
+
 // records reads one section of n records (RFC 1035 section 4.1.3) and returns
 // the grown list and the offset after it, -1 if it could not be read to its end.
 func (d *decoder) records(list []Record, off, n int, additional bool) ([]Record, int) {
 	for range n {
-		name, next := d.name(off)
+		name, next := d.owner(off)
 		if next < 0 {
 			return list, -1
 		}
@@ -205,12 +222,19 @@ func (d *decoder) records(list []Record, off, n int, additional bool) ([]Record,
 			list = append(list, Record{})
 		}
 		r := &list[len(list)-1]
-		r.Name, r.Type, r.CacheFlush = name, d.typeText(typ), false
+		r.Name, r.CacheFlush = name, false
+		if int(typ) < len(typeNames) && typeNames[typ] != "" {
+			r.Type = typeNames[typ]
+		} else {
+			r.Type = d.typeText(typ)
+		}
 		if d.mdns {
 			r.CacheFlush = class&0x8000 != 0
 			class &= 0x7fff
 		}
-		r.Class = d.classText(class)
+		if r.Class = "IN"; class != 1 {
+			r.Class = d.classText(class)
+		}
 		r.TTL = binary.BigEndian.Uint32(f[4:])
 		r.Data = d.data(typ, start, off)
 		if d.budget -= len(name) + len(r.Data); d.budget < 0 {

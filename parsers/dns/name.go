@@ -1,6 +1,8 @@
 package dns
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unsafe"
 )
@@ -15,9 +17,14 @@ const pointable = 1 << 14
 // nameIndex remembers where in the text the rest of a name stands that begins at
 // an offset of the message, for each label expanded so far. slot needs no
 // clearing: an entry counts only if refs agrees with it.
+//
+// Most pointers lead to the first question. Its labels stand in the text as they
+// do in the message, so that a bit for each is all that is noted of them.
 type nameIndex struct {
-	refs []nameRef
-	slot [pointable]uint16
+	first  uint64 // bit k: a label of the first name begins at headerSize+k
+	octets uint32 // of the first name, without the root's; its text is one less
+	refs   []nameRef
+	slot   [pointable]uint16
 }
 
 type nameRef struct {
@@ -25,13 +32,17 @@ type nameRef struct {
 	start, end uint32 // its text, without final dot
 }
 
-func (x *nameIndex) reset() { x.refs = x.refs[:0] }
+func (x *nameIndex) reset() { x.first, x.refs = 0, x.refs[:0] }
 
-func (x *nameIndex) find(off int) *nameRef {
-	if i := int(x.slot[off&(pointable-1)]); i < len(x.refs) && int(x.refs[i].off) == off {
-		return &x.refs[i]
+// find returns what is known of the rest of a name that begins at off.
+func (x *nameIndex) find(off int) (r nameRef, ok bool) {
+	if k := uint(off - headerSize); k < 64 && x.first>>k&1 != 0 {
+		return nameRef{off: uint16(off), wire: uint16(x.octets) - uint16(k), start: uint32(k), end: x.octets - 1}, true
 	}
-	return nil
+	if i := int(x.slot[off&(pointable-1)]); i < len(x.refs) && int(x.refs[i].off) == off {
+		return x.refs[i], true
+	}
+	return nameRef{}, false
 }
 
 // note remembers that the label at off begins at start of the text; wire is how
@@ -58,7 +69,7 @@ func (x *nameIndex) close(from, end, wire int) {
 func (d *decoder) name(off int) (string, int) {
 	if b := d.msg; off+1 < len(b) && b[off] >= 0xc0 {
 		to := int(b[off]&0x3f)<<8 | int(b[off+1])
-		if r := d.names.find(to); r != nil && to < off {
+		if r, ok := d.names.find(to); ok && to < off {
 			return unsafe.String(&d.text[r.start], r.end-r.start), off + 2
 		}
 	}
@@ -76,6 +87,9 @@ func (d *decoder) name(off int) (string, int) {
 // expand appends the name at off to the text, nothing for the root, and returns
 // the offset after it; on error -1, and the text is as before.
 func (d *decoder) expand(off int) int {
+	if next := d.ordinary(off); next >= 0 {
+		return next
+	}
 	start, refs := len(d.text), len(d.names.refs)
 	next, problem := d.labels(off)
 	if problem != "" {
@@ -84,6 +98,125 @@ func (d *decoder) expand(off int) int {
 		return -1
 	}
 	return next
+}
+
+// ordinary is expand for what nearly all names are: up to 64 octets of labels in
+// which nothing is escaped, then the root or a pointer to a known name. It
+// returns -1, and has done nothing, for all others, malformed ones among them.
+// It costs a third of labels.
+func (d *decoder) ordinary(off int) int {
+	msg, at := d.msg, off
+	var begins uint64 // bit k: a label begins at off+k
+	c := 0xff
+	for at < len(msg) {
+		if c = int(msg[at]); c-1 >= 0x3f || c == 0 {
+			break
+		}
+		begins |= 1 << uint((at-off)&63)
+		at += 1 + c
+	}
+	n := at - off
+	if n == 0 || n > 64 || at >= len(msg) || off < headerSize || off > pointable-64 && off < pointable {
+		return -1
+	}
+	next, wire := at+1, n+1
+	var rest nameRef
+	if c != 0 {
+		if c < 0xc0 || next >= len(msg) {
+			return -1
+		}
+		to := c&0x3f<<8 | int(msg[next])
+		var ok bool
+		if rest, ok = d.names.find(to); !ok || rest.end == 0 || to >= off {
+			return -1
+		}
+		if wire += int(rest.wire) - 1; wire > maxName {
+			return -1
+		}
+		next++
+	}
+	start := len(d.text)
+	if !d.copyLabels(off, n, begins) {
+		return -1
+	}
+	if c != 0 {
+		d.text = append(append(d.text, '.'), d.text[rest.start:rest.end]...)
+	} else if off == headerSize && start == 0 {
+		d.names.first, d.names.octets = begins, uint32(n)
+		return next
+	}
+	d.noteAll(off, start, wire, begins)
+	return next
+}
+
+// noteAll notes the labels of an ordinary name.
+func (d *decoder) noteAll(off, start, wire int, begins uint64) {
+	x := &d.names
+	if off >= pointable {
+		return // no pointer leads there
+	}
+	slots := x.slot[off : off+64 : off+64]
+	for ; begins != 0; begins &= begins - 1 {
+		k := bits.TrailingZeros64(begins)
+		slots[k&63] = uint16(len(x.refs))
+		x.refs = append(x.refs, nameRef{
+			off: uint16(off + k), wire: uint16(wire - 1 - k), start: uint32(start + k), end: uint32(len(d.text)),
+		})
+	}
+}
+
+// Eight octets at a time.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x80 * ones
+	lows  = 0x7f * ones
+)
+
+// unusual sets the high bit of each octet that is below '-', above '~', or one
+// of . ; @ \: all that presentation format escapes and some that it does not.
+func unusual(x uint64) uint64 {
+	y := x & lows
+	usual := (y + (0x80-'-')*ones) & (y ^ '.'*ones + lows) & (y ^ ';'*ones + lows) &
+		(y ^ '@'*ones + lows) & (y ^ '\\'*ones + lows) & (y ^ 0x7f*ones + lows)
+	return (^usual | x) & highs
+}
+
+// gather returns the high bits of eight octets as one octet.
+func gather(x uint64) uint64 { return x >> 7 * 0x0102040810204080 >> 56 }
+
+// copyLabels appends n octets of labels with dots for the lengths between them.
+// It returns false, and the text is as before, if an octet that is no length is
+// unusual, or a length is not.
+func (d *decoder) copyLabels(off, n int, begins uint64) bool {
+	const most = 64 + 8
+	start := len(d.text)
+	if cap(d.text)-start < most {
+		d.text = slices.Grow(d.text, maxName+most)
+	}
+	to := d.text[start : start+most : start+most]
+	from := d.msg[off+1 : off+n]
+	var found uint64
+	i := 0
+	for ; i+8 < len(from); i += 8 {
+		x := binary.LittleEndian.Uint64(from[i:])
+		u := unusual(x)
+		found |= gather(u) << uint(i&63)
+		mask := u >> 7 * 0xff
+		binary.LittleEndian.PutUint64(to[i:], x&^mask|'.'*ones&mask)
+	}
+	// The last one to eight octets, with what precedes them: at least the
+	// header and the length of the first label do.
+	shift := uint(8-(len(from)-i)) * 8
+	x := binary.LittleEndian.Uint64(d.msg[off+n-8:])
+	u := unusual(x) >> (shift & 63)
+	found |= gather(u) << uint(i&63)
+	mask := u >> 7 * 0xff
+	binary.LittleEndian.PutUint64(to[i:], x>>(shift&63)&^mask|'.'*ones&mask)
+	if found != begins>>1 {
+		return false
+	}
+	d.text = d.text[:start+len(from)]
+	return true
 }
 
 func (d *decoder) labels(off int) (next int, problem string) {
@@ -106,7 +239,7 @@ func (d *decoder) labels(off int) (next int, problem string) {
 			return next, ""
 		case c < 0x40:
 			if hops > 0 {
-				if r := d.names.find(off); r != nil && r.end != 0 {
+				if r, ok := d.names.find(off); ok && r.end != 0 {
 					return d.joined(text, start, refs, wire, r, next)
 				}
 			}
@@ -144,7 +277,7 @@ func (d *decoder) labels(off int) (next int, problem string) {
 
 // joined completes a name whose rest is already known as r: each label is
 // expanded and noted once, however many pointers lead to it.
-func (d *decoder) joined(text []byte, start, refs, wire int, r *nameRef, next int) (int, string) {
+func (d *decoder) joined(text []byte, start, refs, wire int, r nameRef, next int) (int, string) {
 	if wire += int(r.wire) - 1; wire > maxName {
 		return -1, problemLong
 	}

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"strconv"
 	"unsafe"
 )
@@ -152,6 +151,9 @@ func (d *decoder) data(typ uint16, off, end int) string {
 	case typ == typeA && end-off == 4:
 		d.text = appendIPv4(d.text, d.msg[off:end])
 		return unsafe.String(&d.text[start], len(d.text)-start)
+	case typ == typeAAAA && end-off == 16:
+		d.text = appendIPv6(d.text, d.msg[off:end])
+		return unsafe.String(&d.text[start], len(d.text)-start)
 	case typ == typeCNAME || typ == typeNS || typ == typePTR:
 		refs := len(d.names.refs)
 		if name, next := d.name(off); next == end {
@@ -291,7 +293,7 @@ func (d *decoder) fixed(f field, p []byte, next int) int {
 	case fA:
 		d.text = appendIPv4(d.text, p)
 	case fAAAA:
-		d.text = netip.AddrFrom16([16]byte(p)).AppendTo(d.text)
+		d.text = appendIPv6(d.text, p)
 	case fType:
 		d.appendType(binary.BigEndian.Uint16(p))
 	case fTime:

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"strconv"
 )
 
@@ -87,7 +86,7 @@ func (d *decoder) paramValue(key int, v []byte) bool {
 	case paramIPv6Hint:
 		for i := 0; i+16 <= len(v); i += 16 {
 			d.comma(i)
-			d.text = netip.AddrFrom16([16]byte(v[i:])).AppendTo(d.text)
+			d.text = appendIPv6(d.text, v[i:])
 		}
 		return len(v) > 0 && len(v)%16 == 0
 	case paramECH:

@@ -3,6 +3,7 @@ package dns
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strconv"
 	"time"
@@ -107,6 +108,79 @@ func appendIPv4(b, ip []byte) []byte {
 		at += d.n
 	}
 	return b[:n+int(at)-1]
+}
+
+// hexPairs holds the two hex digits of each octet, the first one lowest.
+var hexPairs = func() (t [256]uint16) {
+	for i := range t {
+		t[i] = uint16(lowerDigits[i>>4]) | uint16(lowerDigits[i&15])<<8
+	}
+	return t
+}()
+
+// appendIPv6 appends sixteen octets as RFC 5952 wants them, eight characters at
+// a time like appendIPv4. The package netip takes four times as long.
+func appendIPv6(b, ip []byte) []byte {
+	const most = 48
+	hi, lo := binary.BigEndian.Uint64(ip), binary.BigEndian.Uint64(ip[8:])
+	if hi == 0 && lo>>32 == 0xffff { // section 5
+		return appendIPv4(append(b, "::ffff:"...), ip[12:])
+	}
+	n := len(b)
+	if cap(b)-n < most {
+		b = slices.Grow(b, most)
+	}
+	p := b[n : n+most : n+most]
+	from, to := zeroGroups(hi, lo)
+	at := 0
+	for i := 0; i < 8; i++ {
+		if i == from {
+			if i == 0 {
+				p[0], at = ':', 1
+			}
+			p[at&31] = ':'
+			at++
+			if i = to; i == 8 {
+				return b[:n+at]
+			}
+		}
+		half := hi
+		if i >= 4 {
+			half = lo
+		}
+		g := half >> uint(48-16*(i&3)) & 0xffff
+		text := uint64(hexPairs[g>>8&255]) | uint64(hexPairs[g&255])<<16 | ':'<<32
+		skip := uint(bits.LeadingZeros16(uint16(g)|1)) >> 2
+		binary.LittleEndian.PutUint64(p[at:], text>>(8*skip))
+		at += int(5 - skip)
+	}
+	return b[:n+at-1]
+}
+
+// zeroGroups returns the longest run of at least two groups of zeros, the first
+// of several; 8 and 8 if there is none (RFC 5952 section 4.2).
+func zeroGroups(hi, lo uint64) (from, to int) {
+	zero := zeroes(hi) | zeroes(lo)<<4 // bit i: group i is zero
+	if zero&(zero>>1) == 0 {
+		return 8, 8
+	}
+	for n := 1; ; n++ {
+		longer := zero & (zero >> 1)
+		if longer == 0 {
+			from = bits.TrailingZeros32(zero)
+			return from, from + n
+		}
+		zero = longer
+	}
+}
+
+func zeroes(x uint64) (set uint32) {
+	for i := range 4 {
+		if x>>uint(48-16*i)&0xffff == 0 {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 // appendTime appends seconds since the epoch as YYYYMMDDHHmmSS in UTC (RFC 4034
