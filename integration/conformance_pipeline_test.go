@@ -97,6 +97,13 @@ func record(tb testing.TB, path string, workers int) *recording {
 		tb.Fatal(err)
 	}
 	defer src.Close()
+	return recordSource(tb, path, src, workers)
+}
+
+// recordSource is record for a source that is open.
+func recordSource(tb testing.TB, name string, src ingest.Source, workers int) *recording {
+	tb.Helper()
+	var err error
 	sinks := make([]*busSink, workers)
 	drivers := make([]*session.Driver, workers)
 	tables := make([]*flow.Table, workers)
@@ -119,10 +126,10 @@ func record(tb testing.TB, path string, workers int) *recording {
 	rec.ingest = runner.Stats()
 	for i, s := range sinks {
 		if s.err != nil {
-			tb.Fatalf("%s: an event that cannot be read back: %v", path, s.err)
+			tb.Fatalf("%s: an event that cannot be read back: %v", name, s.err)
 		}
 		if s.closed != 1 {
-			tb.Errorf("%s: sink %d was closed %d times", path, i, s.closed)
+			tb.Errorf("%s: sink %d was closed %d times", name, i, s.closed)
 		}
 		table, driver := tables[i].Stats(), drivers[i].Stats()
 		rec.table.Add(&table)

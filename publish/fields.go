@@ -3,7 +3,6 @@ package publish
 import (
 	"fmt"
 	"iter"
-	"math"
 )
 
 // fields reads the pairs of known maps. The first error stays and makes all later
@@ -100,8 +99,10 @@ func (f *fields) time() int64 {
 		f.fail("want a timestamp, have extension type %d of %d bytes", v.ext, len(v.data))
 		return 0
 	}
-	const most = math.MaxInt64 / 1_000_000_000
-	if sec <= -most || sec >= most {
+	// From the lowest to the highest int64; the arithmetic wraps for the lowest
+	// second and comes out right.
+	const lowest, lowestNs, highest, highestNs = -9223372037, 145224192, 9223372036, 854775807
+	if sec < lowest || sec > highest || sec == lowest && nsec < lowestNs || sec == highest && nsec > highestNs {
 		f.fail("time out of range")
 		return 0
 	}
