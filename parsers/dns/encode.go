@@ -25,11 +25,33 @@ const (
 	keyUnicast     = "\xb0unicast_response"
 	keyCacheFlush  = "\xabcache_flush"
 
-	// What most messages have, key and value in one run.
-	opcodeQuery  = keyOpcode + "\xa5QUERY"
-	rcodeNoError = keyRcode + "\xa7NOERROR"
-	classIN      = keyClass + "\xa2IN"
-	typeAClassIN = keyType + "\xa1A" + classIN
+	keyUDPSize           = "\xa8udp_size"
+	keyDO                = "\xa2do"
+	keyCO                = "\xa2co"
+	keyClientSubnet      = "\xadclient_subnet"
+	keyClientSubnetScope = "\xb3client_subnet_scope"
+	keyEDE               = "\xa3ede"
+	keyCookie            = "\xa6cookie"
+	keyNSID              = "\xa4nsid"
+	keyPadding           = "\xa7padding"
+	keyReportChannel     = "\xaereport_channel"
+	keyOptions           = "\xa7options"
+
+	// What most messages have, keys and values in one run. The opening of a
+	// message has room for the number of pairs and for the id.
+	opcodeQuery = keyOpcode + "\xa5QUERY"
+	opening     = "\x80" + keyID + "\xcd\x00\x00" + opcodeQuery
+	openingOK   = opening + keyRcode + "\xa7NOERROR"
+	oneQuestion = keyQuestions + "\x91\x83" + keyName
+	classIN     = keyClass + "\xa2IN"
+	typeAIN     = keyType + "\xa1A" + classIN
+	typeAAAAIN  = keyType + "\xa4AAAA" + classIN
+	typeCNAMEIN = keyType + "\xa5CNAME" + classIN
+	typeHTTPSIN = keyType + "\xa5HTTPS" + classIN
+
+	// What all OPT records have: the number of pairs is the third octet of the
+	// map, whose header always has three.
+	plainEDNS = keyEDNS + "\xde\x00\x03" + "\xa7version\x00" + "\xa8udp_size\xcd\x00\x00" + "\xa2do\xc2"
 
 	msgpackTrue = 0xc3
 
@@ -91,20 +113,26 @@ func appendRetries(b []byte, n uint32) []byte {
 func (m *Message) appendPairs(b []byte, more int) []byte {
 	more += fixedPairs + count(m.Rcode != "") + count(len(m.Questions) > 0) + count(len(m.Answers) > 0) +
 		count(len(m.Authorities) > 0) + count(len(m.Additionals) > 0) + count(m.EDNS != nil)
-	b = append(pack.MapHeader(b, more), keyID...)
-	b = pack.Uint(b, uint64(m.ID))
-	if m.Opcode == "QUERY" {
-		b = append(b, opcodeQuery...)
-	} else {
-		b = pack.String(append(b, keyOpcode...), m.Opcode)
-	}
-	if m.Rcode == "NOERROR" {
-		b = append(b, rcodeNoError...)
-	} else if m.Rcode != "" {
+	switch {
+	case more >= 16 || m.ID < 256 || m.Opcode != "QUERY":
+		b = m.appendOpening(b, more)
+	case m.Rcode == "":
+		b = append(b, opening...)
+		m.patch(b[len(b)-len(opening):], more)
+	case m.Rcode == "NOERROR":
+		b = append(b, openingOK...)
+		m.patch(b[len(b)-len(openingOK):], more)
+	default:
+		b = append(b, opening...)
+		m.patch(b[len(b)-len(opening):], more)
 		b = pack.String(append(b, keyRcode...), m.Rcode)
 	}
 	b = m.appendFlags(b)
-	if len(m.Questions) > 0 {
+	if len(m.Questions) == 1 && !m.Questions[0].UnicastResponse {
+		q := &m.Questions[0]
+		b = append(b, oneQuestion...)
+		b = appendTypeClass(appendName(b, q.Name), q.Type, q.Class)
+	} else if len(m.Questions) > 0 {
 		b = pack.ArrayHeader(append(b, keyQuestions...), len(m.Questions))
 		for i := range m.Questions {
 			b = m.Questions[i].append(b)
@@ -120,9 +148,35 @@ func (m *Message) appendPairs(b []byte, more int) []byte {
 		b = appendRecords(append(b, keyAdditionals...), m.Additionals)
 	}
 	if m.EDNS != nil {
-		b = m.EDNS.append(append(b, keyEDNS...))
+		b = m.EDNS.append(b)
 	}
 	return pack.Uint(append(b, keySize...), uint64(m.Size))
+}
+
+// patch fills in what the constant opening leaves open.
+func (m *Message) patch(p []byte, pairs int) {
+	_ = p[len(opening)-1]
+	p[0] |= byte(pairs)
+	p[5], p[6] = byte(m.ID>>8), byte(m.ID)
+}
+
+// appendOpening appends what the constant openings do not fit.
+func (m *Message) appendOpening(b []byte, pairs int) []byte {
+	b = append(pack.MapHeader(b, pairs), keyID...)
+	b = pack.Uint(b, uint64(m.ID))
+	b = pack.String(append(b, keyOpcode...), m.Opcode)
+	if m.Rcode != "" {
+		b = pack.String(append(b, keyRcode...), m.Rcode)
+	}
+	return b
+}
+
+// appendName is pack.String, for strings that are mostly short and not empty.
+func appendName(b []byte, s string) []byte {
+	if len(s) < 32 {
+		return append(append(b, 0xa0|byte(len(s))), s...)
+	}
+	return pack.String(b, s)
 }
 
 func (m *Message) appendFlags(b []byte) []byte {
@@ -158,14 +212,22 @@ func (q *Question) append(b []byte) []byte {
 }
 
 func appendTypeClass(b []byte, typ, class string) []byte {
-	if class == "IN" {
-		if typ == "A" {
-			return append(b, typeAClassIN...)
-		}
+	if class != "IN" {
+		b = pack.String(append(b, keyType...), typ)
+		return pack.String(append(b, keyClass...), class)
+	}
+	switch typ {
+	case "A":
+		return append(b, typeAIN...)
+	case "AAAA":
+		return append(b, typeAAAAIN...)
+	case "CNAME":
+		return append(b, typeCNAMEIN...)
+	case "HTTPS":
+		return append(b, typeHTTPSIN...)
+	default:
 		return append(pack.String(append(b, keyType...), typ), classIN...)
 	}
-	b = pack.String(append(b, keyType...), typ)
-	return pack.String(append(b, keyClass...), class)
 }
 
 func appendRecords(b []byte, records []Record) []byte {
@@ -177,61 +239,84 @@ func appendRecords(b []byte, records []Record) []byte {
 }
 
 func (r *Record) append(b []byte) []byte {
-	b = append(pack.MapHeader(b, 4+count(r.Data != "")+count(r.CacheFlush)), keyName...)
-	b = pack.String(b, r.Name)
-	b = appendTypeClass(b, r.Type, r.Class)
+	pairs := 4 + count(r.Data != "") + count(r.CacheFlush)
+	b = append(append(b, 0x80|byte(pairs)), keyName...)
+	b = appendTypeClass(appendName(b, r.Name), r.Type, r.Class)
 	if r.CacheFlush {
 		b = append(append(b, keyCacheFlush...), msgpackTrue)
 	}
 	b = pack.Uint(append(b, keyTTL...), uint64(r.TTL))
 	if r.Data != "" {
-		b = pack.String(append(b, keyData...), r.Data)
+		b = appendName(append(b, keyData...), r.Data)
 	}
 	return b
 }
 
+// append appends key and value.
 func (e *EDNS) append(b []byte) []byte {
-	m := pack.BeginMap(b)
-	m.Uint("version", uint64(e.Version))
-	m.Uint("udp_size", uint64(e.UDPSize))
-	m.Bool("do", e.DO)
+	start := len(b)
+	b = append(b, plainEDNS...)
+	p := b[start:]
+	const n = len(plainEDNS)
+	if e.Version < 0x80 && e.UDPSize >= 0x100 {
+		p[n-6], p[n-5] = byte(e.UDPSize>>8), byte(e.UDPSize)
+		p[n-17] = e.Version
+		p[n-1] |= bit(e.DO)
+	} else {
+		const version = len(keyEDNS) + 3 + 8
+		b = pack.Uint(b[:start+version], uint64(e.Version))
+		b = pack.Uint(append(b, keyUDPSize...), uint64(e.UDPSize))
+		b = pack.Bool(append(b, keyDO...), e.DO)
+	}
+	if more := e.more(); more > 0 {
+		b[start+len(keyEDNS)+2] += byte(more)
+		b = e.appendMore(b)
+	}
+	return b
+}
+
+// more is how many pairs there are beside those of plainEDNS.
+func (e *EDNS) more() int {
+	return count(e.CO) + count(e.ClientSubnet != "") + count(e.ClientSubnetScope != 0) + count(len(e.EDE) > 0) +
+		count(e.Cookie != "") + count(e.NSID != "") + count(e.Padding != 0) + count(e.ReportChannel != "") +
+		count(len(e.Options) > 0)
+}
+
+func (e *EDNS) appendMore(b []byte) []byte {
 	if e.CO {
-		m.Bool("co", true)
+		b = append(append(b, keyCO...), msgpackTrue)
 	}
 	if e.ClientSubnet != "" {
-		m.String("client_subnet", e.ClientSubnet)
+		b = pack.String(append(b, keyClientSubnet...), e.ClientSubnet)
 	}
 	if e.ClientSubnetScope != 0 {
-		m.Uint("client_subnet_scope", uint64(e.ClientSubnetScope))
+		b = pack.Uint(append(b, keyClientSubnetScope...), uint64(e.ClientSubnetScope))
 	}
 	if len(e.EDE) > 0 {
-		m.Key("ede")
-		m.B = pack.ArrayHeader(m.B, len(e.EDE))
+		b = pack.ArrayHeader(append(b, keyEDE...), len(e.EDE))
 		for i := range e.EDE {
-			m.B = e.EDE[i].append(m.B)
+			b = e.EDE[i].append(b)
 		}
 	}
 	if e.Cookie != "" {
-		m.String("cookie", e.Cookie)
+		b = pack.String(append(b, keyCookie...), e.Cookie)
 	}
 	if e.NSID != "" {
-		m.Key("nsid")
-		m.B = pack.TextString(m.B, e.NSID)
+		b = pack.TextString(append(b, keyNSID...), e.NSID)
 	}
 	if e.Padding != 0 {
-		m.Uint("padding", uint64(e.Padding))
+		b = pack.Uint(append(b, keyPadding...), uint64(e.Padding))
 	}
 	if e.ReportChannel != "" {
-		m.String("report_channel", e.ReportChannel)
+		b = pack.String(append(b, keyReportChannel...), e.ReportChannel)
 	}
 	if len(e.Options) > 0 {
-		m.Key("options")
-		m.B = pack.ArrayHeader(m.B, len(e.Options))
+		b = pack.ArrayHeader(append(b, keyOptions...), len(e.Options))
 		for i := range e.Options {
-			m.B = e.Options[i].append(m.B)
+			b = e.Options[i].append(b)
 		}
 	}
-	return m.End()
+	return b
 }
 
 func (x *ExtendedError) append(b []byte) []byte {
