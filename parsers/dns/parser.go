@@ -22,9 +22,9 @@ type scratch struct {
 // parser is the state of one flow.
 type parser struct {
 	shared  *protocol
-	pending pending
 	armed   session.Timestamp // the deadline last asked for, 0 if none
 	idleSet bool
+	open
 }
 
 var (
@@ -38,7 +38,7 @@ func newParser(p *protocol) *parser { return &parser{shared: p} }
 
 // Reset implements session.Resetter.
 func (p *parser) Reset() {
-	p.pending.reset()
+	p.open.reset()
 	p.armed, p.idleSet = 0, false
 }
 
@@ -87,15 +87,14 @@ func (p *parser) query(s *scratch, payload []byte, side session.Side, out *sessi
 // ask starts a transaction, or counts one more query of it, and returns how many
 // queries came before.
 func (p *parser) ask(s *scratch, payload []byte, side session.Side, truncated bool, out *session.Output) uint32 {
-	if n := p.pending.find(s.query.ID, side, payload[headerSize:s.keyEnd]); n != 0 {
-		q := &p.pending.slots[n-1]
-		q.retries++
-		return q.retries
+	if w, _ := p.find(s.query.ID, side, payload[headerSize:s.keyEnd], true); w != nil {
+		w.retries++
+		return w.retries
 	}
-	if int(p.pending.n) >= p.shared.config.MaxPending {
+	if p.n() >= p.shared.config.MaxPending {
 		p.expire(out, out.Now(), false)
 	}
-	p.pending.add(payload, s.keyEnd, side, out.Now(), truncated, p.shared.seed)
+	p.add(payload, waiting{first: out.Now(), keyEnd: uint16(s.keyEnd), side: side, cut: truncated}, p.shared.seed)
 	p.arm(out)
 	return 0
 }
@@ -116,27 +115,21 @@ func (p *parser) response(s *scratch, payload []byte, side session.Side, out *se
 
 // answer ends the transaction that a response belongs to, if there is one.
 func (p *parser) answer(s *scratch, payload []byte, asker session.Side, out *session.Output) {
-	var n uint16
-	if s.keyEnd == headerSize {
-		n = p.pending.findID(s.response.ID, asker)
-	} else {
-		n = p.pending.find(s.response.ID, asker, payload[headerSize:s.keyEnd])
-	}
-	if n == 0 {
+	w, slot := p.find(s.response.ID, asker, payload[headerSize:s.keyEnd], s.keyEnd != headerSize)
+	if w == nil {
 		return
 	}
-	q := &p.pending.slots[n-1]
-	if s.rtt = int64(out.Now() - q.first); s.rtt >= 0 {
+	if s.rtt = int64(out.Now() - w.first); s.rtt >= 0 {
 		s.response.RTT = &s.rtt
 	}
-	s.response.Retries = q.retries
+	s.response.Retries = w.retries
 	if s.keyType == typeAXFR || s.keyType == typeIXFR {
-		q.answered = true // a transfer has many responses
+		w.answered = true // a transfer has many responses
 	} else {
-		p.pending.remove(n)
+		p.remove(slot)
 		p.arm(out)
 	}
-	if p.pending.n == 0 && !p.idleSet {
+	if !p.idleSet && p.n() == 0 {
 		p.idleSet = true
 		out.SetIdle(max(answeredIdle, p.shared.config.UnansweredAfter))
 	}
@@ -144,26 +137,27 @@ func (p *parser) answer(s *scratch, payload []byte, asker session.Side, out *ses
 
 // arm asks to be woken when the oldest transaction is due.
 func (p *parser) arm(out *session.Output) {
-	var due session.Timestamp
-	if p.pending.head != 0 {
-		due = p.due(p.pending.head)
-	}
-	if due != p.armed {
+	if due := p.due(); due != p.armed {
 		p.armed = due
 		out.WakeAt(due)
 	}
 }
 
-func (p *parser) due(slot uint16) session.Timestamp {
-	return p.pending.slots[slot-1].first.Add(p.shared.config.UnansweredAfter)
+// due returns when the oldest transaction is, 0 if none waits.
+func (p *parser) due() session.Timestamp {
+	w, _, _ := p.oldest()
+	if w == nil {
+		return 0
+	}
+	return w.first.Add(p.shared.config.UnansweredAfter)
 }
 
 // Wake implements session.Waker: it reports the transactions that are due, each
 // at its own deadline.
 func (p *parser) Wake(out *session.Output) error {
 	p.armed = 0
-	for p.pending.head != 0 && p.due(p.pending.head) <= out.Now() {
-		p.expire(out, p.due(p.pending.head), false)
+	for p.n() != 0 && p.due() <= out.Now() {
+		p.expire(out, p.due(), false)
 	}
 	p.arm(out)
 	return nil
@@ -172,8 +166,8 @@ func (p *parser) Wake(out *session.Output) error {
 // Close implements session.Closer: it reports the transactions that are left.
 func (p *parser) Close(reason session.Reason, out *session.Output) {
 	cutOff := reason == session.EndOfInput || reason == session.Shutdown
-	for p.pending.head != 0 {
-		if due := p.due(p.pending.head); due <= out.Now() {
+	for p.n() != 0 {
+		if due := p.due(); due <= out.Now() {
 			p.expire(out, due, false)
 		} else {
 			p.expire(out, out.Now(), cutOff)
@@ -184,17 +178,17 @@ func (p *parser) Close(reason session.Reason, out *session.Output) {
 // expire ends the oldest transaction and reports it as unanswered, at the given
 // time and from the copy that was kept of its query.
 func (p *parser) expire(out *session.Output, at session.Timestamp, cutOff bool) {
-	n := p.pending.head
-	q := p.pending.slots[n-1]
-	p.pending.remove(n)
-	if q.answered {
+	oldest, raw, slot := p.oldest()
+	w := *oldest
+	p.remove(slot)
+	if w.answered {
 		return
 	}
 	s := &p.shared.scratch.expired
 	s.mdns = p.shared.mdns
 	u := &s.unanswered
-	s.decode(q.raw, &u.Message)
-	u.Size = int(q.size)
-	u.Retries, u.CutOff = q.retries, cutOff
-	out.EmitWith(session.Emission{Message: u, Side: q.side, Time: at, Start: q.first, Truncated: q.cut || s.cut})
+	s.decode(raw, &u.Message)
+	u.Size = int(w.size)
+	u.Retries, u.CutOff = w.retries, cutOff
+	out.EmitWith(session.Emission{Message: u, Side: w.side, Time: at, Start: w.first, Truncated: w.cut || s.cut})
 }

@@ -13,17 +13,29 @@ const maxKept = 512
 // fewQueries is up to how many queries the list is searched without an index.
 const fewQueries = 8
 
-// query is one transaction that waits for its answer.
-type query struct {
-	raw     []byte // the message from its header on, at most maxKept octets
+// waiting is what is known of a query that waits for its answer, beside its
+// octets.
+type waiting struct {
 	first   session.Timestamp
 	retries uint32
 	size    uint16 // of the whole message
 	keyEnd  uint16 // offset after the first question, headerSize without one
 	side    session.Side
-	cut     bool // raw is less than the message was
+	cut     bool // less is kept than the message was
 	// answered says that a transfer has had a response and may have more.
 	answered bool
+}
+
+// is says whether w, of which raw is kept, is the transaction of this id, side
+// and question.
+func (w *waiting) is(raw []byte, id uint16, side session.Side, question []byte) bool {
+	return binary.BigEndian.Uint16(raw) == id && w.side == side && sameQuestion(raw[headerSize:w.keyEnd], question)
+}
+
+// query is one of several transactions that wait for their answers.
+type query struct {
+	waiting
+	raw []byte // the message from its header on, at most maxKept octets
 	// Links are slot numbers plus one, 0 is none: prev and next in the order of
 	// first, the others in the chains of the index. Many transactions may have
 	// the same id, so that their chain is linked both ways.
@@ -31,12 +43,11 @@ type query struct {
 	nextKey, prevID, nextID uint16
 }
 
-func (q *query) id() uint16 { return binary.BigEndian.Uint16(q.raw) }
-
-// is says whether q is the transaction of this id, side and question.
-func (q *query) is(id uint16, side session.Side, question []byte) bool {
-	return q.id() == id && q.side == side && sameQuestion(q.raw[headerSize:q.keyEnd], question)
+func (q *query) matches(id uint16, side session.Side, question []byte) bool {
+	return q.is(q.raw, id, side, question)
 }
+
+func (q *query) id() uint16 { return binary.BigEndian.Uint16(q.raw) }
 
 // sameQuestion compares two question entries as they stand on the wire: names
 // without case, type and class exactly. No length octet is a letter.
@@ -44,7 +55,7 @@ func sameQuestion(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	if len(a) < 4 {
+	if string(a) == string(b) || len(a) < 4 {
 		return true
 	}
 	for i := range len(a) - 4 {
@@ -62,7 +73,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// pending holds the transactions of a flow that wait, in the order of their
+// pending holds the transactions of a flow of which several wait, in the order of their
 // first query. All operations take constant time, whatever ids and questions a
 // sender chooses, but for packets whose time runs backwards.
 type pending struct {
@@ -107,14 +118,14 @@ func mix(a, b uint64) uint32 { return uint32(multiply(a, b) >> 16) }
 func (p *pending) find(id uint16, side session.Side, question []byte) uint16 {
 	if p.index == nil {
 		for s := p.head; s != 0; s = p.slots[s-1].next {
-			if p.slots[s-1].is(id, side, question) {
+			if p.slots[s-1].matches(id, side, question) {
 				return s
 			}
 		}
 		return 0
 	}
 	for s := p.index.keys[p.index.hashKey(id, side, question)]; s != 0; s = p.slots[s-1].nextKey {
-		if p.slots[s-1].is(id, side, question) {
+		if p.slots[s-1].matches(id, side, question) {
 			return s
 		}
 	}
@@ -140,8 +151,8 @@ func (p *pending) findID(id uint16, side session.Side) uint16 {
 	return 0
 }
 
-// add keeps a query; keyEnd is the offset after its first question.
-func (p *pending) add(raw []byte, keyEnd int, side session.Side, now session.Timestamp, cut bool, seed uint64) {
+// add keeps a query; raw are its first octets, at most maxKept.
+func (p *pending) add(raw []byte, w waiting, seed uint64) {
 	s := p.free
 	if s != 0 {
 		p.free = p.slots[s-1].next
@@ -150,11 +161,7 @@ func (p *pending) add(raw []byte, keyEnd int, side session.Side, now session.Tim
 		s = uint16(len(p.slots))
 	}
 	q := &p.slots[s-1]
-	size := len(raw)
-	if size > maxKept {
-		raw, cut = raw[:maxKept], true
-	}
-	*q = query{raw: append(q.raw[:0], raw...), first: now, size: uint16(size), keyEnd: uint16(keyEnd), side: side, cut: cut}
+	*q = query{waiting: w, raw: append(q.raw[:0], raw...)}
 	p.n++
 	p.link(s)
 	switch {
@@ -245,12 +252,8 @@ func (p *pending) leave(s uint16) {
 	}
 }
 
-// reset forgets everything, and gives back what a busy flow took.
+// reset forgets everything and keeps its memory.
 func (p *pending) reset() {
-	if cap(p.slots) > fewQueries {
-		*p = pending{}
-		return
-	}
 	for p.head != 0 {
 		p.remove(p.head)
 	}
