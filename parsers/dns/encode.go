@@ -1,6 +1,11 @@
 package dns
 
-import "flowscope/session/pack"
+import (
+	"slices"
+	"unsafe"
+
+	"flowscope/session/pack"
+)
 
 // Keys are written with their msgpack header: a fixstr of their length. The
 // fixed runs of keys are one constant, so that the hot path copies them at once.
@@ -69,6 +74,26 @@ const (
 	fixedPairs = 10 // id, opcode, seven flags, size
 )
 
+// The runs as memory to copy from: a copy of an array is a few instructions, an
+// append of more than sixteen octets is a call.
+var (
+	queryRun    = [48]byte([]byte(opening + flagKeys + "\x00"))
+	responseRun = [64]byte([]byte(openingOK + flagKeys + "\x00\x00\x00"))
+	questionRun = [32]byte([]byte(oneQuestion + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+	ednsRun     = [48]byte([]byte(plainEDNS + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
+)
+
+// room returns b with room for n more octets.
+func room(b []byte, n int) []byte {
+	if cap(b)-len(b) < n {
+		return grown(b, n)
+	}
+	return b
+}
+
+//go:noinline
+func grown(b []byte, n int) []byte { return slices.Grow(b, n) }
+
 func count(present bool) int {
 	if present {
 		return 1
@@ -113,25 +138,13 @@ func appendRetries(b []byte, n uint32) []byte {
 func (m *Message) appendPairs(b []byte, more int) []byte {
 	more += fixedPairs + count(m.Rcode != "") + count(len(m.Questions) > 0) + count(len(m.Answers) > 0) +
 		count(len(m.Authorities) > 0) + count(len(m.Additionals) > 0) + count(m.EDNS != nil)
-	switch {
-	case more >= 16 || m.ID < 256 || m.Opcode != "QUERY":
-		b = m.appendOpening(b, more)
-	case m.Rcode == "":
-		b = append(b, opening...)
-		m.patch(b[len(b)-len(opening):], more)
-	case m.Rcode == "NOERROR":
-		b = append(b, openingOK...)
-		m.patch(b[len(b)-len(openingOK):], more)
-	default:
-		b = append(b, opening...)
-		m.patch(b[len(b)-len(opening):], more)
-		b = pack.String(append(b, keyRcode...), m.Rcode)
-	}
-	b = m.appendFlags(b)
+	b = m.appendHeader(b, more)
 	if len(m.Questions) == 1 && !m.Questions[0].UnicastResponse {
 		q := &m.Questions[0]
-		b = append(b, oneQuestion...)
-		b = appendTypeClass(appendName(b, q.Name), q.Type, q.Class)
+		b = room(b, len(questionRun))
+		n := len(b)
+		*(*[len(questionRun)]byte)(b[n : n+len(questionRun)]) = questionRun
+		b = appendTypeClass(appendName(b[:n+len(oneQuestion)], q.Name), q.Type, q.Class)
 	} else if len(m.Questions) > 0 {
 		b = pack.ArrayHeader(append(b, keyQuestions...), len(m.Questions))
 		for i := range m.Questions {
@@ -153,35 +166,67 @@ func (m *Message) appendPairs(b []byte, more int) []byte {
 	return pack.Uint(append(b, keySize...), uint64(m.Size))
 }
 
-// patch fills in what the constant opening leaves open.
-func (m *Message) patch(p []byte, pairs int) {
-	_ = p[len(opening)-1]
-	p[0] |= byte(pairs)
-	p[5], p[6] = byte(m.ID>>8), byte(m.ID)
-}
-
-// appendOpening appends what the constant openings do not fit.
-func (m *Message) appendOpening(b []byte, pairs int) []byte {
+// appendHeader opens the map of so many pairs and appends those of the header.
+func (m *Message) appendHeader(b []byte, pairs int) []byte {
+	if pairs < 16 && m.ID >= 256 && m.Opcode == "QUERY" {
+		b = room(b, len(responseRun))
+		n := len(b)
+		p := (*[len(responseRun)]byte)(b[n : n+len(responseRun)])
+		switch m.Rcode {
+		case "":
+			*(*[len(queryRun)]byte)(p[:]) = queryRun
+			m.patch(p, pairs)
+			m.setFlags((*[len(flagKeys)]byte)(p[len(opening):]))
+			return b[:n+len(opening)+len(flagKeys)]
+		case "NOERROR":
+			*p = responseRun
+			m.patch(p, pairs)
+			m.setFlags((*[len(flagKeys)]byte)(p[len(openingOK):]))
+			return b[:n+len(openingOK)+len(flagKeys)]
+		}
+	}
 	b = append(pack.MapHeader(b, pairs), keyID...)
 	b = pack.Uint(b, uint64(m.ID))
 	b = pack.String(append(b, keyOpcode...), m.Opcode)
 	if m.Rcode != "" {
 		b = pack.String(append(b, keyRcode...), m.Rcode)
 	}
+	b = append(b, flagKeys...)
+	m.setFlags((*[len(flagKeys)]byte)(b[len(b)-len(flagKeys):]))
 	return b
 }
 
-// appendName is pack.String, for strings that are mostly short and not empty.
-func appendName(b []byte, s string) []byte {
-	if len(s) < 32 {
-		return append(append(b, 0xa0|byte(len(s))), s...)
-	}
-	return pack.String(b, s)
+// patch fills in what the constant opening leaves open.
+func (m *Message) patch(p *[len(responseRun)]byte, pairs int) {
+	p[0] |= byte(pairs)
+	p[5], p[6] = byte(m.ID>>8), byte(m.ID)
 }
 
-func (m *Message) appendFlags(b []byte) []byte {
-	b = append(b, flagKeys...)
-	p := b[len(b)-len(flagKeys):]
+// appendName is pack.String for strings of 8 to 31 octets above all: two copies
+// that overlap instead of a call.
+func appendName(b []byte, s string) []byte {
+	size := len(s)
+	if size < 8 || size > 31 {
+		return pack.String(b, s)
+	}
+	b = room(b, 1+size)
+	n := len(b)
+	b = b[:n+1+size]
+	b[n] = 0xa0 | byte(size)
+	from, to := unsafe.Pointer(unsafe.StringData(s)), unsafe.Pointer(&b[n+1])
+	if size < 16 {
+		first, last := word(from, 0), word(from, size-8)
+		setWord(to, 0, first)
+		setWord(to, size-8, last)
+		return b
+	}
+	first, last := *(*[16]byte)(from), *(*[16]byte)(unsafe.Add(from, size-16))
+	*(*[16]byte)(to) = first
+	*(*[16]byte)(unsafe.Add(to, size-16)) = last
+	return b
+}
+
+func (m *Message) setFlags(p *[len(flagKeys)]byte) {
 	const n = len(flagKeys)
 	p[n-flagAA] |= bit(m.AA)
 	p[n-flagTC] |= bit(m.TC)
@@ -190,7 +235,6 @@ func (m *Message) appendFlags(b []byte) []byte {
 	p[n-flagZ] |= bit(m.Z)
 	p[n-flagAD] |= bit(m.AD)
 	p[n-flagCD] |= bit(m.CD)
-	return b
 }
 
 // bit is the difference between msgpack's false and true.
@@ -254,10 +298,11 @@ func (r *Record) append(b []byte) []byte {
 
 // append appends key and value.
 func (e *EDNS) append(b []byte) []byte {
-	start := len(b)
-	b = append(b, plainEDNS...)
-	p := b[start:]
 	const n = len(plainEDNS)
+	start := len(b)
+	b = room(b, len(ednsRun))[:start+n]
+	p := (*[len(ednsRun)]byte)(b[start : start+len(ednsRun)])
+	*p = ednsRun
 	if e.Version < 0x80 && e.UDPSize >= 0x100 {
 		p[n-6], p[n-5] = byte(e.UDPSize>>8), byte(e.UDPSize)
 		p[n-17] = e.Version

@@ -193,30 +193,41 @@ func (d *decoder) copyLabels(off, n int, begins uint64) bool {
 	if cap(d.text)-start < most {
 		d.text = slices.Grow(d.text, maxName+most)
 	}
-	to := d.text[start : start+most : start+most]
-	from := d.msg[off+1 : off+n]
+	// The loops below stay inside these two, so that they need no checks: off
+	// and n are within the message, and at least headerSize octets precede it.
+	size := n - 1
+	from := unsafe.Pointer(&d.msg[off : off+n+1 : off+n+1][1])
+	to := unsafe.Pointer(&d.text[start : start+most : start+most][0])
 	var found uint64
 	i := 0
-	for ; i+8 < len(from); i += 8 {
-		x := binary.LittleEndian.Uint64(from[i:])
+	for ; i+8 < size; i += 8 {
+		x := word(from, i)
 		u := unusual(x)
 		found |= gather(u) << uint(i&63)
-		mask := u >> 7 * 0xff
-		binary.LittleEndian.PutUint64(to[i:], x&^mask|'.'*ones&mask)
+		mask := u<<1 - u>>7
+		setWord(to, i, x&^mask|'.'*ones&mask)
 	}
-	// The last one to eight octets, with what precedes them: at least the
-	// header and the length of the first label do.
-	shift := uint(8-(len(from)-i)) * 8
-	x := binary.LittleEndian.Uint64(d.msg[off+n-8:])
-	u := unusual(x) >> (shift & 63)
+	// The last one to eight octets, with what precedes them.
+	shift := uint(i+8-size) * 8 & 63
+	x := word(from, size-8)
+	u := unusual(x) >> shift
 	found |= gather(u) << uint(i&63)
-	mask := u >> 7 * 0xff
-	binary.LittleEndian.PutUint64(to[i:], x>>(shift&63)&^mask|'.'*ones&mask)
+	mask := u<<1 - u>>7
+	setWord(to, i, x>>shift&^mask|'.'*ones&mask)
 	if found != begins>>1 {
 		return false
 	}
-	d.text = d.text[:start+len(from)]
+	d.text = d.text[:start+size]
 	return true
+}
+
+// word reads eight octets that the caller knows to be there.
+func word(p unsafe.Pointer, at int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, at))[:])
+}
+
+func setWord(p unsafe.Pointer, at int, x uint64) {
+	binary.LittleEndian.PutUint64((*[8]byte)(unsafe.Add(p, at))[:], x)
 }
 
 func (d *decoder) labels(off int) (next int, problem string) {
