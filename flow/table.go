@@ -5,15 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"flowscope/ingest"
 )
 
 var _ ingest.Handler = (*Table)(nil)
 
-// lookAhead is how many packets are decoded, and their flows' memory touched,
-// before the first of them is handled.
-const lookAhead = 32
+// lookAhead is how many packets go through each step together: decoding, finding
+// and counting their flows, handing up what they carry. That lets their cache
+// misses overlap, and keeps the code of one step in the first level cache.
+const lookAhead = 64
+
+// togetherness is the most packet time between packets whose events are handed up
+// together. No time-out that a handler may set is shorter.
+const togetherness = ingest.Timestamp(time.Millisecond)
 
 // latest bounds the clock so that no deadline overflows.
 const latest = noDeadline - 2*ingest.Timestamp(maxIdle)
@@ -36,6 +42,7 @@ type Table struct {
 	event     Event
 	batch     [lookAhead]decoded
 	touched   uint64
+	waiting   []waiting // what is counted and not handed up yet
 
 	counters Counters
 	mu       sync.Mutex // guards shared
@@ -101,7 +108,7 @@ func (t *Table) handle(packets []ingest.Packet) {
 	t.touched = sum
 	for i := range packets {
 		p, d := &packets[i], &t.batch[i]
-		t.advance(p.Clock)
+		t.moveTo(p.Clock)
 		if d.outcome == FragmentHeld {
 			t.fragment(p, d)
 			continue
@@ -110,6 +117,68 @@ func (t *Table) handle(packets []ingest.Packet) {
 		if d.outcome == Handled {
 			t.packet(p, d)
 		}
+	}
+	t.handUp()
+}
+
+// waiting is a packet that its flow has counted and the handler not seen.
+type waiting struct {
+	packet *ingest.Packet
+	d      *decoded
+	n      slot
+	side   Side
+	opened bool
+}
+
+// moveTo brings the clock to a packet's. While packets wait to be handed up only
+// their own flows' deadlines are looked at, by find; all others come when
+// nothing waits: soon, and with their own times.
+func (t *Table) moveTo(now ingest.Timestamp) {
+	if len(t.waiting) > 0 && now-t.waiting[0].packet.Clock >= togetherness {
+		t.handUp()
+	}
+	if len(t.waiting) == 0 {
+		t.advance(now)
+		return
+	}
+	t.clock = max(t.clock, min(now, latest))
+	if len(t.fragments.order) > 0 {
+		t.fragments.expire(t.clock)
+	}
+}
+
+// handUp passes on what waits, in order.
+func (t *Table) handUp() {
+	for i := range t.waiting {
+		t.pass(&t.waiting[i])
+	}
+	t.waiting = t.waiting[:0]
+}
+
+// pass hands one packet's events up.
+func (t *Table) pass(w *waiting) {
+	f := t.store.at(w.n)
+	for f.wake <= min(w.packet.Clock, latest) {
+		t.timers.disarm(w.n)
+		t.wakeUp(w.n, f)
+	}
+	if w.opened {
+		t.begin(w.n, f, Opened, w.packet.Time)
+		t.send()
+	}
+	d := w.d
+	if d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0 {
+		t.counters.PayloadUp += uint64(len(d.payload))
+		e := t.begin(w.n, f, Data, w.packet.Time)
+		e.Side, e.Data, e.Length, e.Truncated = w.side, d.payload, d.payloadLength, d.truncated
+		t.send()
+	} else {
+		t.counters.PayloadNoParser += uint64(len(d.payload))
+	}
+	if f.armed == noDeadline {
+		t.timers.arm(w.n, f.deadline())
+	} else {
+		t.timers.advance(w.n)
 	}
 }
 
@@ -170,11 +239,15 @@ func (t *Table) due(n slot) {
 		t.end(n, f.endReason(), at)
 		return
 	}
+	t.wakeUp(n, f)
+	t.timers.arm(n, f.deadline())
+}
+
+func (t *Table) wakeUp(n slot, f *Flow) {
 	at := f.wake
 	f.wake = noDeadline
 	t.begin(n, f, Woken, at)
 	t.send()
-	t.timers.arm(n, f.deadline())
 }
 
 // endReason is the reason with which a flow ends whose idle time is over.
@@ -185,13 +258,9 @@ func (f *Flow) endReason() Reason {
 	return Idle
 }
 
-// packet counts one packet to its flow and hands up what it carries.
+// packet counts one packet to its flow; what it carries waits to be handed up.
 func (t *Table) packet(p *ingest.Packet, d *decoded) {
-	n := t.store.find(&d.key, d.hash)
-	if n != noSlot && t.store.at(n).reusedBy(d) {
-		t.end(n, Reused, p.Clock)
-		n = noSlot
-	}
+	n := t.find(p, d)
 	opened := n == noSlot
 	if opened {
 		n = t.open(p, d)
@@ -201,30 +270,47 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	f.count(p, d, side)
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
-	if opened {
-		t.begin(n, f, Opened, p.Time)
-		t.send()
-	}
-	switch {
-	case d.key.Proto == TCP:
-		t.counters.PayloadNoParser += uint64(len(d.payload))
+	if d.key.Proto == TCP {
 		t.tcp(f, d, side)
-	case d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0:
-		t.counters.PayloadUp += uint64(len(d.payload))
-		e := t.begin(n, f, Data, p.Time)
-		e.Side, e.Data, e.Length, e.Truncated = side, d.payload, d.payloadLength, d.truncated
-		t.send()
-	default:
-		t.counters.PayloadNoParser += uint64(len(d.payload))
 	}
 	if f.state&closing == 0 {
 		f.lastClock = t.clock
 	}
-	if opened {
-		t.timers.arm(n, f.deadline())
-	} else {
-		t.timers.advance(n)
+	if opened || d.key.Proto == UDP {
+		t.waiting = append(t.waiting, waiting{p, d, n, side, opened})
+		return
 	}
+	t.counters.PayloadNoParser += uint64(len(d.payload))
+	t.timers.advance(n)
+}
+
+// find returns the slot of a packet's flow, noSlot if it begins one: because
+// there was none, because that one's time is over, or because it was closing and
+// the packet opens another connection.
+func (t *Table) find(p *ingest.Packet, d *decoded) slot {
+	n := t.store.find(&d.key, d.hash)
+	if n == noSlot {
+		return n
+	}
+	f := t.store.at(n)
+	for f.deadline() <= t.clock {
+		t.handUp()
+		if f.deadline() > t.clock { // handing up has moved it
+			break
+		}
+		t.timers.disarm(n)
+		gen := f.gen
+		t.due(n)
+		if !f.live() || f.gen != gen {
+			return noSlot
+		}
+	}
+	if f.reusedBy(d) {
+		t.handUp()
+		t.end(n, Reused, p.Clock)
+		return noSlot
+	}
+	return n
 }
 
 // fragment takes in a fragment, and handles the datagram that it completes. That
@@ -245,12 +331,14 @@ func (t *Table) fragment(p *ingest.Packet, d *decoded) {
 	t.counters.Packets[d.outcome] += r.frames
 	if d.outcome == Handled {
 		t.packet(p, d)
+		t.handUp() // the payload is in memory of the defragmenter
 	}
 }
 
 // open makes the flow of a packet.
 func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	if t.store.live >= t.cfg.MaxFlows {
+		t.handUp()
 		t.end(t.lru.oldest(&t.store), Evicted, t.clock)
 	}
 	n := t.store.insert(&d.key, d.hash)
