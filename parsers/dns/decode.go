@@ -38,6 +38,7 @@ type decoder struct {
 	mdns    bool
 	edns    EDNS
 	hasEDNS bool
+	options bool // edns holds options, of this message or an earlier one
 	// extended is the upper part of the response code, in place.
 	extended int
 	// problem is the first thing found wrong, "" if nothing was.
@@ -167,13 +168,22 @@ func (d *decoder) questions(off, n int, m *Message) int {
 		if i == 0 {
 			d.keyEnd, d.keyType = off, typ
 		}
-		q := Question{Name: name, Type: d.typeText(typ)}
+		if len(m.Questions) == cap(m.Questions) {
+			m.Questions = append(m.Questions, Question{})
+		} else {
+			m.Questions = m.Questions[:len(m.Questions)+1]
+		}
+		q := &m.Questions[len(m.Questions)-1]
+		q.Name, q.UnicastResponse = name, false
 		if d.mdns {
 			q.UnicastResponse = class&0x8000 != 0
 			class &= 0x7fff
 		}
-		q.Class = d.classText(class)
-		m.Questions = append(m.Questions, q)
+		if class == 1 && int(typ) < len(typeNames) && typeNames[typ] != "" {
+			q.Type, q.Class = typeNames[typ], "IN"
+		} else {
+			q.Type, q.Class = d.typeClass(typ, class)
+		}
 	}
 	return off
 }
@@ -223,17 +233,14 @@ func (d *decoder) records(list []Record, off, n int, additional bool) ([]Record,
 		}
 		r := &list[len(list)-1]
 		r.Name, r.CacheFlush = name, false
-		if int(typ) < len(typeNames) && typeNames[typ] != "" {
-			r.Type = typeNames[typ]
-		} else {
-			r.Type = d.typeText(typ)
-		}
 		if d.mdns {
 			r.CacheFlush = class&0x8000 != 0
 			class &= 0x7fff
 		}
-		if r.Class = "IN"; class != 1 {
-			r.Class = d.classText(class)
+		if class == 1 && int(typ) < len(typeNames) && typeNames[typ] != "" {
+			r.Type, r.Class = typeNames[typ], "IN"
+		} else {
+			r.Type, r.Class = d.typeClass(typ, class)
 		}
 		r.TTL = binary.BigEndian.Uint32(f[4:])
 		r.Data = d.data(typ, start, off)

@@ -25,14 +25,12 @@ func (d *decoder) opt(f []byte, off, end int) {
 	}
 	d.hasEDNS = true
 	e := &d.edns
-	*e = EDNS{
-		Version: f[5],
-		UDPSize: binary.BigEndian.Uint16(f[2:]),
-		DO:      f[6]&0x80 != 0,
-		CO:      f[6]&0x40 != 0,
-		EDE:     e.EDE[:0],
-		Options: e.Options[:0],
+	if d.options { // else there is nothing to clear
+		*e = EDNS{EDE: e.EDE[:0], Options: e.Options[:0]}
 	}
+	d.options = off < end
+	e.Version, e.UDPSize = f[5], binary.BigEndian.Uint16(f[2:])
+	e.DO, e.CO = f[6]&0x80 != 0, f[6]&0x40 != 0
 	d.extended = int(f[4]) << 4
 	for off < end {
 		h, next := d.take(off, end, 4)

@@ -172,6 +172,13 @@ func className(c uint16) string {
 
 func knownClass(c uint16) bool { return className(c) != "" }
 
+
+// typeClass returns the mnemonics of both.
+func (d *decoder) typeClass(t, c uint16) (typ, class string) {
+	typ = d.typeText(t)
+	return typ, d.classText(c)
+}
+
 // typeText returns the mnemonic of a type, else TYPE<n> (RFC 3597 section 5).
 func (d *decoder) typeText(t uint16) string {
 	if n := typeName(t); n != "" {

@@ -67,14 +67,17 @@ func (x *nameIndex) close(from, end, wire int) {
 // name expands the name at off (RFC 1035 section 4.1.4) and returns it with the
 // offset after it, -1 if it is malformed.
 func (d *decoder) name(off int) (string, int) {
+	start := len(d.text)
+	if next := d.ordinary(off); next >= 0 {
+		return unsafe.String(&d.text[start], len(d.text)-start), next
+	}
 	if b := d.msg; off+1 < len(b) && b[off] >= 0xc0 {
 		to := int(b[off]&0x3f)<<8 | int(b[off+1])
 		if r, ok := d.names.find(to); ok && to < off {
 			return unsafe.String(&d.text[r.start], r.end-r.start), off + 2
 		}
 	}
-	start := len(d.text)
-	next := d.expand(off)
+	next := d.extraordinary(off)
 	if next < 0 {
 		return "", -1
 	}
@@ -90,6 +93,11 @@ func (d *decoder) expand(off int) int {
 	if next := d.ordinary(off); next >= 0 {
 		return next
 	}
+	return d.extraordinary(off)
+}
+
+// extraordinary is expand for all names.
+func (d *decoder) extraordinary(off int) int {
 	start, refs := len(d.text), len(d.names.refs)
 	next, problem := d.labels(off)
 	if problem != "" {
