@@ -172,7 +172,6 @@ func className(c uint16) string {
 
 func knownClass(c uint16) bool { return className(c) != "" }
 
-
 // typeClass returns the mnemonics of both.
 func (d *decoder) typeClass(t, c uint16) (typ, class string) {
 	typ = d.typeText(t)

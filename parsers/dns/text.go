@@ -130,31 +130,32 @@ func appendIPv6(b, ip []byte) []byte {
 	if cap(b)-n < most {
 		b = slices.Grow(b, most)
 	}
-	p := b[n : n+most : n+most]
+	p, octets := (*[most]byte)(b[n:n+most]), (*[16]byte)(ip)
 	from, to := zeroGroups(hi, lo)
-	at := 0
-	for i := 0; i < 8; i++ {
-		if i == from {
-			if i == 0 {
-				p[0], at = ':', 1
-			}
-			p[at&31] = ':'
-			at++
-			if i = to; i == 8 {
-				return b[:n+at]
-			}
+	at := putGroups(p, 0, octets, 0, from)
+	if from < 8 {
+		if from == 0 {
+			p[0], at = ':', 1
 		}
-		half := hi
-		if i >= 4 {
-			half = lo
+		p[at&31] = ':'
+		if at = putGroups(p, at+1, octets, to, 8); to == 8 {
+			return b[:n+at]
 		}
-		g := half >> uint(48-16*(i&3)) & 0xffff
-		text := uint64(hexPairs[g>>8&255]) | uint64(hexPairs[g&255])<<16 | ':'<<32
-		skip := uint(bits.LeadingZeros16(uint16(g)|1)) >> 2
-		binary.LittleEndian.PutUint64(p[at:], text>>(8*skip))
-		at += int(5 - skip)
 	}
 	return b[:n+at-1]
+}
+
+// putGroups writes the groups from one to before another, each with a colon
+// after it, and returns where it ended.
+func putGroups(p *[48]byte, at int, ip *[16]byte, from, to int) int {
+	for i := from; i < to; i++ {
+		first, last := ip[2*i&15], ip[(2*i+1)&15]
+		text := uint64(hexPairs[first]) | uint64(hexPairs[last])<<16 | ':'<<32
+		skip := bits.LeadingZeros16(uint16(first)<<8|uint16(last)|1) >> 2
+		binary.LittleEndian.PutUint64(p[at:], text>>(uint(8*skip)&63))
+		at += 5 - skip
+	}
+	return at
 }
 
 // zeroGroups returns the longest run of at least two groups of zeros, the first
@@ -174,13 +175,12 @@ func zeroGroups(hi, lo uint64) (from, to int) {
 	}
 }
 
-func zeroes(x uint64) (set uint32) {
-	for i := range 4 {
-		if x>>uint(48-16*i)&0xffff == 0 {
-			set |= 1 << i
-		}
-	}
-	return set
+// zeroes has bit i set for each group i of four that is zero, the first one
+// highest in x.
+func zeroes(x uint64) uint32 {
+	const most = 0x7fff7fff7fff7fff
+	z := ^(x&most + most | x | most)
+	return uint32(z>>63 | z>>46&2 | z>>29&4 | z>>12&8)
 }
 
 // appendTime appends seconds since the epoch as YYYYMMDDHHmmSS in UTC (RFC 4034
