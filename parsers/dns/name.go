@@ -28,7 +28,7 @@ type nameIndex struct {
 }
 
 type nameRef struct {
-	off, wire  uint16 // offset in the message; octets of the rest of the name
+	off, wire  uint16 // offset in the message; octets of the rest of the name, without the root
 	start, end uint32 // its text, without final dot
 }
 
@@ -138,7 +138,7 @@ func (d *decoder) ordinary(off int) int {
 		if rest, ok = d.names.find(to); !ok || rest.end == 0 || to >= off {
 			return -1
 		}
-		if wire += int(rest.wire) - 1; wire > maxName {
+		if wire += int(rest.wire); wire > maxName {
 			return -1
 		}
 		next++
@@ -297,7 +297,7 @@ func (d *decoder) labels(off int) (next int, problem string) {
 // joined completes a name whose rest is already known as r: each label is
 // expanded and noted once, however many pointers lead to it.
 func (d *decoder) joined(text []byte, start, refs, wire int, r nameRef, next int) (int, string) {
-	if wire += int(r.wire) - 1; wire > maxName {
+	if wire += int(r.wire); wire > maxName {
 		return -1, problemLong
 	}
 	if len(text) > start {

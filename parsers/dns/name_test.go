@@ -183,3 +183,43 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+// A name may take 255 octets, the root's among them (RFC 1035 section 2.3.4),
+// also when its end is reached through a pointer to a name that is known.
+func TestLongestNameThroughAPointer(t *testing.T) {
+	label := func(n int) []byte { return append([]byte{byte(n)}, bytes.Repeat([]byte{'a'}, n)...) }
+	message := func(own ...int) []byte {
+		b := []byte{0, 1, 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0}
+		for range 3 { // the question: 193 octets with the root
+			b = append(b, label(63)...)
+		}
+		b = append(b, 0, 0, 1, 0, 1)
+		for _, n := range own {
+			b = append(b, label(n)...)
+		}
+		return append(b, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4)
+	}
+	tests := map[string]struct {
+		own []int
+		ok  bool
+	}{
+		"255, one label":  {[]int{61}, true},
+		"256, one label":  {[]int{62}, false},
+		"255, two labels": {[]int{30, 30}, true},
+		"256, two labels": {[]int{30, 31}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := message(test.own...)
+			if err := new(mdns.Msg).Unpack(b); (err == nil) != test.ok {
+				t.Fatalf("the other implementation says %v", err)
+			}
+			var s scratch
+			var m Message
+			s.decode(b, &m)
+			if got := s.problem == ""; got != test.ok {
+				t.Errorf("problem %q, want good: %v", s.problem, test.ok)
+			}
+		})
+	}
+}
