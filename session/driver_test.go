@@ -67,6 +67,13 @@ func TestDriver(t *testing.T) {
 				"toy.word 3 10s initiator close end_of_input after 2", "toy.closed 4 10s end_of_input", "end",
 			},
 		},
+		"a parser that always wants to be woken at once": {
+			[]datagram{{0, "toy restless"}, {20 * time.Millisecond, "toy 2"}},
+			[]string{
+				"toy.started 0 0s", "toy.word 1 20ms initiator toy 2",
+				"toy.word 2 20ms initiator close end_of_input after 22", "toy.closed 3 20ms end_of_input", "end",
+			},
+		},
 		"anomalies are folded": {
 			[]datagram{{0, "toy LOUD"}, {1, "toy LOUD"}, {2, "toy LOUD"}, {2 * time.Second, "toy LOUD"}, {2*time.Second + 1, "toy LOUD"}},
 			[]string{

@@ -57,7 +57,10 @@ func (f *toy) NewDatagramParser() session.DatagramParser {
 	return &toyParser{}
 }
 
-type toyParser struct{ seen int }
+type toyParser struct {
+	seen     int
+	restless bool // asks for the next wake-up at once
+}
 
 func (p *toyParser) Parse(payload []byte, _ flow.Side, out *session.Output) error {
 	p.seen++
@@ -74,6 +77,9 @@ func (p *toyParser) Parse(payload []byte, _ flow.Side, out *session.Output) erro
 		}
 	case strings.HasSuffix(text, "wake"):
 		out.WakeAt(out.Now().Add(3 * time.Second))
+	case strings.HasSuffix(text, "restless"):
+		p.restless = true
+		out.WakeAt(out.Now())
 	case strings.HasSuffix(text, "LOUD"):
 		out.Anomaly(loud, text)
 	default:
@@ -83,6 +89,11 @@ func (p *toyParser) Parse(payload []byte, _ flow.Side, out *session.Output) erro
 }
 
 func (p *toyParser) Wake(out *session.Output) error {
+	if p.restless {
+		p.seen++
+		out.WakeAt(out.Now())
+		return nil
+	}
 	out.EmitWith(session.Emission{Message: &word{"woken"}, Side: flow.Responder})
 	return nil
 }
@@ -91,7 +102,7 @@ func (p *toyParser) Close(reason flow.Reason, out *session.Output) {
 	out.Emit(&word{fmt.Sprintf("close %v after %d", reason, p.seen)})
 }
 
-func (p *toyParser) Reset() { p.seen = 0 }
+func (p *toyParser) Reset() { *p = toyParser{} }
 
 // log is a sink that writes one line per event.
 type log struct {

@@ -78,8 +78,9 @@ func (o *Output) EmitWith(e Emission) {
 // at most 256 bytes of it are kept.
 func (o *Output) Anomaly(t *AnomalyType, detail string) { o.r.Anomaly(t, o.side, detail) }
 
-// WakeAt asks for one call of Wake when the input's clock reaches t. A later
-// call replaces an earlier one; 0 cancels.
+// WakeAt asks for one call of Wake when the input's clock reaches t, but not
+// sooner than a millisecond after Now. A later call replaces an earlier one; 0
+// cancels.
 func (o *Output) WakeAt(t ingest.Timestamp) { o.r.WakeAt(t) }
 
 // SetIdle sets the flow's idle time-out from now on.

@@ -35,8 +35,17 @@ func (r *receiver) Anomaly(t *AnomalyType, side flow.Side, detail string) {
 	}
 }
 
+// minWake is the least packet time until a wake-up, so that a parser that asks for
+// one again and again moves time on.
+const minWake = time.Millisecond
+
 // WakeAt sets the flow's wake-up.
-func (r *receiver) WakeAt(t ingest.Timestamp) { r.cur.Flow.WakeAt(t) }
+func (r *receiver) WakeAt(t ingest.Timestamp) {
+	if t != 0 {
+		t = max(t, r.out.now.Add(minWake))
+	}
+	r.cur.Flow.WakeAt(t)
+}
 
 // SetIdle sets the flow's idle time-out.
 func (r *receiver) SetIdle(d time.Duration) { r.cur.Flow.SetIdle(d) }
