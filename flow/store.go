@@ -42,15 +42,14 @@ func (s *store) find(k *Key, hash uint64) slot {
 	}
 }
 
-// touch reads what handling the packet will read, so that the cache misses of a
-// batch overlap; the sum only keeps the reads alive.
-func (s *store) touch(hash uint64) uint64 {
+// guess returns the slot that find will most likely look at first, noSlot if
+// there is none.
+func (s *store) guess(hash uint64) slot {
 	e := s.index[hash>>32&s.mask]
 	if e>>32 != hash>>32 || e == 0 {
-		return 0
+		return noSlot
 	}
-	f := s.at(slot(uint32(e)) - 1)
-	return uint64(f.lastClock) + f.stats.Sides[0].Packets + f.stats.Sides[1].Packets + uint64(f.armed)
+	return slot(uint32(e)) - 1
 }
 
 // insert takes a free slot for a key that is not in the table. The record keeps
