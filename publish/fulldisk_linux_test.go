@@ -14,12 +14,12 @@ import (
 // A store on a full disk ends a replay with the number of events that are not
 // stored, and with the server's reason.
 func TestFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("root is missing: a small file system cannot be mounted")
-	}
 	dir := t.TempDir()
 	if err := syscall.Mount("flowscope-test", dir, "tmpfs", 0, "size=8m,mode=0700"); err != nil {
-		t.Skipf("the right to mount is missing: %v", err)
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the right to mount is missing: %v", err)
+		}
+		t.Skipf("the right to mount a small file system is missing: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
