@@ -16,7 +16,7 @@ type Flow struct {
 	gen       uint32           // tells successive users of a slot apart
 	source    uint16           // index into Table.sources
 	state     state
-	reason    Reason // why it is closing
+	unread    unread
 
 	stats Stats
 	isn   [2]uint32
@@ -42,6 +42,18 @@ const (
 	hasExtra  // VLANs or tunnels stand in Table.extra
 	idleFixed // the handler chose the idle time-out
 )
+
+// unread holds why a closing flow ends, in its lower bits, and which sides of a
+// stream nobody reads.
+type unread uint8
+
+const (
+	reasonMask   unread = 1<<4 - 1
+	unreadShift         = 4
+	unreadNoSide unread = 3 << unreadShift
+)
+
+func (f *Flow) reason() Reason { return Reason(f.unread & reasonMask) }
 
 // slot is a flow's place in the table.
 type slot uint32
@@ -93,6 +105,14 @@ func (f *Flow) WakeAt(t ingest.Timestamp) {
 // Ignore says that nobody reads the flow's payload any more: it is counted and
 // no longer handed up.
 func (f *Flow) Ignore() { f.state |= ignored }
+
+// IgnoreSide is Ignore for what one side of a stream sends.
+func (f *Flow) IgnoreSide(s Side) {
+	f.unread |= 1 << (unreadShift + s)
+	if f.unread&unreadNoSide == unreadNoSide {
+		f.Ignore()
+	}
+}
 
 // live says that the record holds a flow.
 func (f *Flow) live() bool { return f.idle != 0 }

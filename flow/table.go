@@ -269,7 +269,7 @@ func (t *Table) wakeUp(n slot, f *Flow) {
 // endReason is the reason with which a flow ends whose idle time is over.
 func (f *Flow) endReason() Reason {
 	if f.state&closing != 0 {
-		return f.reason
+		return f.reason()
 	}
 	return Idle
 }
@@ -404,7 +404,7 @@ func (t *Table) endAll(why Reason) {
 		if f := t.store.at(n); f.live() {
 			reason := why
 			if f.state&closing != 0 {
-				reason = f.reason
+				reason = f.reason()
 			}
 			t.end(n, reason, t.clock)
 		}

@@ -18,15 +18,15 @@ func TestUDPFlow(t *testing.T) {
 	f.packet(second(100), udpFrame(t, "10.0.0.3", 9, "10.0.0.1", 53, "other"))
 	var got []string
 	for _, e := range f.log.events {
-		got = append(got, fmt.Sprintf("%d %v %q %v", e.kind, e.side, e.data, e.time.Sub(second(0))))
+		got = append(got, fmt.Sprintf("%v %v %q %v", e.kind, e.side, e.data, e.time.Sub(second(0))))
 	}
 	want := []string{
-		`1 initiator "" 0s`,
-		`2 initiator "ask" 0s`,
-		`2 responder "answer" 1s`,
-		`4 initiator "" 1m1s`, // at its deadline, before the packet of 100 s
-		`1 initiator "" 1m40s`,
-		`2 initiator "other" 1m40s`,
+		`opened initiator "" 0s`,
+		`data initiator "ask" 0s`,
+		`data responder "answer" 1s`,
+		`closed initiator "" 1m1s`, // at its deadline, before the packet of 100 s
+		`opened initiator "" 1m40s`,
+		`data initiator "other" 1m40s`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -80,7 +80,7 @@ func (f *Flow) isEstablished() bool {
 // not keep it alive.
 func (t *Table) startClosing(f *Flow, why Reason) {
 	f.state |= closing
-	f.reason = why
+	f.unread = f.unread&^reasonMask | unread(why)
 	f.lastClock = t.clock
 	f.idle = uint32(t.cfg.ClosingTail.Milliseconds())
 }

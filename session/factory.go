@@ -13,6 +13,17 @@ type Protocol struct {
 	// Ports are the well-known ports. They order the candidates; content
 	// decides.
 	Ports []uint16
+	// PortDecides says that a flow on one of Ports is of this protocol although
+	// its probe cannot tell: for protocols without a recognisable start. The
+	// probe can still refuse.
+	PortDecides bool
+	// Resyncs says that the parsers find their way into a stream whose
+	// beginning was not seen: such flows are probed too.
+	Resyncs bool
+	// Buffer is how many bytes per side the driver keeps for a stream parser
+	// that did not consume them; 0 stands for 64 KiB. A parser that needs more
+	// ends with reason buffer_overflow.
+	Buffer int
 	// Messages holds one value of each message type, for its kind and for
 	// decoding: a pointer to the struct that carries the msgpack tags.
 	Messages []Message
@@ -29,27 +40,21 @@ func (p *Protocol) Kinds() []string {
 	return kinds
 }
 
-// Severity ranks anomalies.
-type Severity string
+// Severity and AnomalyType are those of package flow, which raises anomalies of
+// its own.
+type (
+	// Severity ranks anomalies.
+	Severity = flow.Severity
+	// AnomalyType describes one anomaly.
+	AnomalyType = flow.AnomalyType
+)
 
 // The severities.
 const (
-	Info    Severity = "info"
-	Warning Severity = "warning"
-	Error   Severity = "error"
+	Info    = flow.SeverityInfo
+	Warning = flow.SeverityWarning
+	Error   = flow.SeverityError
 )
-
-// AnomalyType describes one anomaly; docs/events.md holds the table of all.
-type AnomalyType struct {
-	// Name is the anomaly's reason in events, [a-z0-9_]+.
-	Name string
-	// Severity ranks it.
-	Severity Severity
-	// Meaning says in one line what was seen.
-	Meaning string
-	// Reference names the RFC and section that it departs from, "" if none.
-	Reference string
-}
 
 // Verdict is the answer of a probe.
 type Verdict uint8
@@ -66,8 +71,13 @@ type Sample struct {
 	// Data is the payload: for datagrams one whole payload, for streams the
 	// bytes of Side so far. Borrowed.
 	Data []byte
-	// Side is the side that sent it.
+	// Side is the side that sent it: for streams the one that sent last.
 	Side flow.Side
+	// Other is what the opposite side of a stream has sent so far. Borrowed.
+	Other []byte
+	// Midstream says that the beginning of the stream was not seen. Only
+	// factories whose Protocol says Resyncs are asked then.
+	Midstream bool
 	// SrcPort and DstPort are the ports of the initiator and the responder.
 	SrcPort, DstPort uint16
 	// Transport is what carries it.

@@ -30,6 +30,42 @@ type DatagramParser interface {
 	Parse(payload []byte, side flow.Side, out *Output) error
 }
 
+// GapAction is a parser's answer to a gap.
+type GapAction uint8
+
+// The answers.
+const (
+	// StopSide: no more bytes of this side; the parser goes on with the other.
+	// It is what happens to parsers that are no GapHandler. With both sides
+	// stopped the parser ends with reason gap.
+	StopSide GapAction = iota
+	// Continue: the parser finds its way; the next bytes are those after the gap.
+	Continue
+	// Stop: the parser ends with reason gap.
+	Stop
+)
+
+// GapHandler is an optional ability of stream parsers: Gap is called when bytes of
+// a side are missing and will not come. n is how many, 0 if that is not known.
+// What the parser had not consumed of that side is dropped before.
+type GapHandler interface {
+	Gap(side flow.Side, n int, out *Output) GapAction
+}
+
+// FinHandler is an optional ability of stream parsers: Fin is called when a side
+// has sent its last byte. What the parser had not consumed of it has been
+// presented and stays unread; rest is that, borrowed. The error is as for Feed.
+type FinHandler interface {
+	Fin(side flow.Side, rest []byte, out *Output) error
+}
+
+// RstHandler is an optional ability of stream parsers: Rst is called when the
+// connection was reset. Only what was in flight may be emitted, marked as
+// truncated. The parser ends with its flow; nothing else is called but Close.
+type RstHandler interface {
+	Rst(side flow.Side, out *Output)
+}
+
 // Waker is an optional ability of parsers: Wake is called when the time given
 // to Output.WakeAt has come; out.Now is that time.
 type Waker interface {
