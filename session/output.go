@@ -15,8 +15,8 @@ type Emission struct {
 	Side flow.Side
 	// Time is the event's time; 0 stands for Output.Now.
 	Time ingest.Timestamp
-	// Start is the time of the first packet of a message that took several,
-	// 0 if it took one.
+	// Start is the time of the first packet of a message that took several;
+	// 0, or the same as Time, if it took one.
 	Start ingest.Timestamp
 	// Truncated says that something was shortened or cut off.
 	Truncated bool
@@ -69,6 +69,9 @@ func (o *Output) Emit(m Message) {
 func (o *Output) EmitWith(e Emission) {
 	if e.Time == 0 {
 		e.Time = o.now
+	}
+	if e.Start == e.Time {
+		e.Start = 0
 	}
 	o.emission = e
 	o.r.Emit(&o.emission)

@@ -17,7 +17,8 @@ var ErrDone = errors.New("parser is done with this flow")
 // it returns, and returns how many of them it consumed; the rest is presented
 // again, with what follows it. The error is nil, ErrDone, or a description of
 // what is malformed (up to 256 bytes are kept), which ends the parser but not
-// the flow.
+// the flow. A call consumes all it can: the rest comes again only when there is
+// more. The same bytes give the same messages however they are split.
 type SessionParser interface {
 	FeedInitiator(data []byte, out *Output) (n int, err error)
 	FeedResponder(data []byte, out *Output) (n int, err error)
@@ -47,7 +48,9 @@ const (
 
 // GapHandler is an optional ability of stream parsers: Gap is called when bytes of
 // a side are missing and will not come. n is how many, 0 if that is not known.
-// What the parser had not consumed of that side is dropped before.
+// What the parser had not consumed of that side is dropped before. Parsers of
+// protocols that resynchronise are told so of each side whose beginning was not
+// seen, with n 0, before its first bytes.
 type GapHandler interface {
 	Gap(side flow.Side, n int, out *Output) GapAction
 }
