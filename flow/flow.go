@@ -16,10 +16,10 @@ type Flow struct {
 	gen       uint32           // tells successive users of a slot apart
 	source    uint16           // index into Table.sources
 	state     state
+	conn      connRef // what a TCP flow has beside
 	unread    unread
 
 	stats Stats
-	isn   [2]uint32
 
 	id         ID
 	community  CommunityID
@@ -30,7 +30,7 @@ type Flow struct {
 }
 
 // state is a set of bits.
-type state uint8
+type state uint16
 
 const (
 	initiatorB state = 1 << iota // the initiator is the key's B

@@ -17,6 +17,7 @@ type store struct {
 	live  int
 	index []uint64
 	mask  uint64
+	conns conns
 }
 
 const minIndex = 1 << 10
@@ -71,6 +72,9 @@ func (s *store) insert(k *Key, hash uint64) slot {
 	}
 	f := s.at(n)
 	*f = Flow{key: *k, gen: f.gen + 1}
+	if k.Proto == TCP {
+		f.conn = s.conns.take()
+	}
 	s.live++
 	s.put(n, hash)
 	return n
@@ -96,6 +100,7 @@ func (s *store) remove(n slot, hash uint64) {
 	}
 	s.live--
 	s.free = append(s.free, n)
+	s.conns.give(s.at(n).conn)
 	// Close the gap: an entry moves back unless its home lies after the gap.
 	for gap := i; ; {
 		i = (i + 1) & s.mask

@@ -321,7 +321,7 @@ func (t *Table) find(p *ingest.Packet, d *decoded) slot {
 			return noSlot
 		}
 	}
-	if f.reusedBy(d) {
+	if t.reused(f, d) {
 		t.handUp()
 		t.end(n, Reused, p.Clock)
 		return noSlot

@@ -29,24 +29,25 @@ func (f *Flow) startTCP(d *decoded) (initiatorIsB bool) {
 	return d.swapped
 }
 
-// reusedBy says that a packet opens a new connection on the five-tuple of one
-// that is closing: a SYN with another initial sequence number.
-func (f *Flow) reusedBy(d *decoded) bool {
+// reused says that a packet opens a new connection on the five-tuple of one that is
+// closing: a SYN with another initial sequence number.
+func (t *Table) reused(f *Flow, d *decoded) bool {
 	if f.state&closing == 0 || d.key.Proto != TCP || d.tcpFlags&(tcpSYN|tcpACK|tcpRST) != tcpSYN {
 		return false
 	}
 	side := f.side(d.swapped)
 	known := f.stats.Sides[side].TCPFlags&tcpSYN != 0 || side == Initiator && f.stats.InitiatorBy == BySynAck
-	return !known || f.isn[side] != d.seq
+	return !known || t.store.conns.at(f.conn).isn[side] != d.seq
 }
 
 // tcp follows the connection's state as far as its end needs it.
 func (t *Table) tcp(f *Flow, d *decoded, side Side) {
 	if d.tcpFlags&tcpSYN != 0 {
-		f.isn[side] = d.seq
+		c := t.store.conns.at(f.conn)
+		c.isn[side] = d.seq
 		if side == Responder && f.stats.InitiatorBy == BySynAck {
 			// The SYN was lost or comes late: what it said is acknowledged here.
-			f.isn[Initiator] = d.ack - 1
+			c.isn[Initiator] = d.ack - 1
 		}
 	}
 	if f.state&closing != 0 {

@@ -262,7 +262,7 @@ func (d *Driver) closed(e *flow.Event, s *flowState) {
 	d.limiter.flush(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
 	stats := e.Flow.Stats()
 	ev := d.prepare(e, s, Closed, stats.Last)
-	ev.Reason, ev.Stats, ev.Events = e.Reason.String(), stats, s.seq
+	ev.Reason, ev.Stats, ev.TCP, ev.Events = e.Reason.String(), stats, e.TCP(), s.seq
 	if s.candidate != noCandidate {
 		ev.Protocols = d.all[s.candidate].names
 	}
@@ -321,7 +321,7 @@ func (d *Driver) prepare(e *flow.Event, s *flowState, t EventType, at ingest.Tim
 	s.seq++
 	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = 0, 0, false, nil, false
 	ev.Reason, ev.Detail, ev.Severity, ev.Count = "", "", "", 0
-	ev.Stats, ev.Events, ev.Protocols = nil, 0, nil
+	ev.Stats, ev.TCP, ev.Events, ev.Protocols = nil, nil, 0, nil
 	if !d.hasInfo {
 		e.Info(&d.info)
 		d.hasInfo = true

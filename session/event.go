@@ -83,6 +83,8 @@ type SessionEvent struct {
 	Count    uint64
 	// Stats belongs to closed and tick.
 	Stats *flow.Stats
+	// TCP belongs to closed and tick of TCP flows, nil for others.
+	TCP *flow.TCPStats
 	// Events is the number of events of the flow including this one, for closed
 	// and tick.
 	Events uint64
