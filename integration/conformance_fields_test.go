@@ -17,6 +17,9 @@ var comparedFields = map[string]string{
 		resp_bytes resp_ip_bytes resp_pkts service tunnel_parents`,
 	"zeek dns": `AA RA RD TC TTLs Z answers id.orig_h id.orig_p id.resp_h id.resp_p opcode opcode_name proto
 		qclass qclass_name qtype qtype_name query rcode rcode_name rtt trans_id`,
+	"zeek ntp": `id.orig_h id.orig_p id.resp_h id.resp_p mode num_exts org_time poll precision rec_time ref_id ref_time
+		root_delay root_disp stratum version xmt_time`,
+	"arkime ntp":  `dport dst ipproto sport src v`,
 	"zeek tunnel": `tunnel_type`,
 }
 

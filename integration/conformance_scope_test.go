@@ -9,7 +9,6 @@ var notJudgedKinds = map[string]string{
 	"arkime email":                 "no SMTP parser",
 	"arkime http":                  "no HTTP parser",
 	"arkime mqtt":                  "no MQTT parser",
-	"arkime ntp":                   "no NTP parser",
 	"arkime snmp":                  "no SNMP parser",
 	"arkime socks":                 "no SOCKS parser",
 	"arkime ssh":                   "no SSH parser",
@@ -32,7 +31,6 @@ var notJudgedKinds = map[string]string{
 	"zeek mqtt_connect":            "no MQTT parser",
 	"zeek mqtt_publish":            "no MQTT parser",
 	"zeek mqtt_subscribe":          "no MQTT parser",
-	"zeek ntp":                     "no NTP parser",
 	"zeek quic":                    "no QUIC parser",
 	"zeek smb_mapping":             "no SMB parser",
 	"zeek smtp":                    "no SMTP parser",
@@ -46,7 +44,7 @@ var notJudgedKinds = map[string]string{
 // speaks, for protocols without a parser here.
 var unbuiltProtocols = map[string]string{
 	"bgp": "no BGP parser", "dhcp": "no DHCP parser", "http": "no HTTP parser", "http2": "no HTTP parser",
-	"irc": "no IRC parser", "mqtt": "no MQTT parser", "ntp": "no NTP parser", "quic": "no QUIC parser",
+	"irc": "no IRC parser", "mqtt": "no MQTT parser", "quic": "no QUIC parser",
 	"smb": "no SMB parser", "smtp": "no SMTP parser", "snmp": "no SNMP parser", "socks": "no SOCKS parser",
 	"ssh": "no SSH parser", "ssl": "no TLS parser", "syslog_tcp": "no syslog parser", "telnet": "no telnet parser",
 	"tls": "no TLS parser", "websocket": "no WebSocket parser", "failed": "Suricata's word for no parser",
@@ -100,6 +98,8 @@ var uncomparedFields = map[string]string{
 	"zeek dns ts":            "masked in Zeek's baselines",
 	"zeek dns uid":           "Zeek's own",
 	"zeek dns rejected":      "follows from rcode by Zeek's own rule",
+	"zeek ntp ts":            "masked in Zeek's baselines",
+	"zeek ntp uid":           "Zeek's own",
 	"zeek tunnel ts":         "masked in Zeek's baselines",
 	"zeek tunnel uid":        "Zeek's own",
 	"zeek tunnel action":     "tunnels have no events of their own",

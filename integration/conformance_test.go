@@ -63,6 +63,8 @@ var judges = map[string]func(*evidence, *fact) verdict{
 	"arkime dns":                   judgeArkimeDNS,
 	"zeek conn":                    judgeZeekConn,
 	"zeek dns":                     judgeZeekDNS,
+	"zeek ntp":                     judgeZeekNTP,
+	"arkime ntp":                   judgeArkimeNTP,
 	"zeek tunnel":                  judgeZeekTunnel,
 	"zeek-community-id text":       judgeCommunityIDs,
 	"suricata-verify eve:flow":     judgeSuricataFlow,

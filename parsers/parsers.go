@@ -3,6 +3,7 @@ package parsers
 
 import (
 	"flowscope/parsers/dns"
+	"flowscope/parsers/ntp"
 	"flowscope/session"
 )
 
@@ -13,5 +14,6 @@ func All() []session.Factory {
 		dns.New(),
 		dns.NewMDNS(),
 		dns.NewLLMNR(),
+		ntp.New(),
 	}
 }
