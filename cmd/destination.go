@@ -60,15 +60,47 @@ func (d *destination) startServer(s *settled, log *slog.Logger) error {
 		}
 		d.temporary = store
 	}
-	var err error
-	d.server, err = embedded.Start(embedded.Config{
-		Store: store, Listen: s.Publish.Embedded.Listen, MaxStore: s.Publish.Embedded.MaxStore,
-		SyncInterval: s.Publish.Embedded.SyncInterval, Log: log,
-	})
+	cfg, err := embeddedConfig(&s.Publish, log)
+	if err != nil {
+		return err
+	}
+	cfg.Store = store
+	d.server, err = embedded.Start(cfg)
 	d.connect = func(context.Context) (*nats.Conn, error) {
 		return d.server.Connect(publish.ConnectionOptions(s.Sensor.Name, log)...)
 	}
 	return err
+}
+
+// embeddedConfig reads the files that the configuration of the server names.
+func embeddedConfig(p *publish.Config, log *slog.Logger) (cfg embedded.Config, err error) {
+	e := &p.Embedded
+	cfg = embedded.Config{
+		Listen: e.Listen, MaxStore: e.MaxStore, SyncInterval: e.SyncInterval,
+		Domain: p.Stream.Domain, Monitor: e.Monitor, Log: log,
+	}
+	if e.UserFile != "" {
+		if cfg.User, cfg.Password, err = publish.ReadLogin(e.UserFile); err != nil {
+			return cfg, fmt.Errorf("embedded server: %w", err)
+		}
+	}
+	if len(e.Leaf.Servers) == 0 {
+		return cfg, nil
+	}
+	a := e.Leaf.Auth()
+	if err := a.CheckFiles(); err != nil {
+		return cfg, fmt.Errorf("embedded server: leaf: %w", err)
+	}
+	cfg.Leaf = &embedded.Leaf{
+		URLs: e.Leaf.Servers, Subjects: []string{publish.StreamSubject(p.Prefix)},
+		Credentials: a.Credentials, CA: a.CA, Certificate: a.Certificate, Key: a.Key, TLSFirst: a.TLSFirst,
+	}
+	if a.UserFile != "" {
+		if cfg.Leaf.User, cfg.Leaf.Password, err = publish.ReadLogin(a.UserFile); err != nil {
+			return cfg, fmt.Errorf("embedded server: leaf: %w", err)
+		}
+	}
+	return cfg, nil
 }
 
 // connectTransport connects and looks after the stream.

@@ -24,7 +24,8 @@ func validate(c *Config, root *key) (problems Problems) {
 	check("flow", c.Flow.Validate())
 	check("session", c.Session.Validate())
 	check("publish", c.Publish.Validate())
-	check("publish", c.validateOnly())
+	check("publish", c.validateProtocols("only", c.Publish.Only))
+	check("publish", c.validateProtocols("core", c.Publish.Core))
 	for _, p := range c.Protocols {
 		check("protocols."+p.Name(), p.validate())
 	}
@@ -49,19 +50,19 @@ func (c *Config) validateOwn() error {
 	return nil
 }
 
-// validateOnly checks the names of protocols.
-func (c *Config) validateOnly() error {
+// validateProtocols checks the names of protocols under a key of publish.
+func (c *Config) validateProtocols(key string, names []string) error {
 	known := c.enabled()
-	for _, name := range c.Publish.Only {
+	for _, name := range names {
 		if slices.Contains(known, name) {
 			continue
 		}
 		for _, p := range c.Protocols {
 			if p.Name() == name {
-				return fmt.Errorf("only: protocol %q is switched off under protocols.%s.enabled", name, name)
+				return fmt.Errorf("%s: protocol %q is switched off under protocols.%s.enabled", key, name, name)
 			}
 		}
-		return fmt.Errorf("only: unknown protocol %q: %s", name, didYouMean(name, known))
+		return fmt.Errorf("%s: unknown protocol %q: %s", key, name, didYouMean(name, known))
 	}
 	return nil
 }

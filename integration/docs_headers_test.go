@@ -27,7 +27,7 @@ func headerTable(t *testing.T, registry *session.Registry) *docTable {
 	return table
 }
 
-// deliverOne publishes one event to a server and reads it back.
+// deliverOne publishes two events in one message to a server and reads it back.
 func deliverOne(t *testing.T, registry *session.Registry) *publish.Delivery {
 	t.Helper()
 	server, err := embedded.Start(embedded.Config{Store: t.TempDir()})
@@ -44,6 +44,7 @@ func deliverOne(t *testing.T, registry *session.Registry) *publish.Delivery {
 		t.Fatal(err)
 	}
 	cfg := publish.DefaultConfig()
+	cfg.BatchBytes = 16 << 10
 	transport, err := publish.NewJetStream(t.Context(), nc, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -57,9 +58,11 @@ func deliverOne(t *testing.T, registry *session.Registry) *publish.Delivery {
 	go func() { ended <- publisher.Run(context.WithoutCancel(t.Context())) }()
 	sink := publisher.Sink(0)
 	topic, _ := registry.TopicOf(session.FlowProtocol, "started")
-	sink.HandleEvent(&session.SessionEvent{
-		Type: session.Started, Topic: topic, Protocol: session.FlowProtocol, Kind: "started", Time: 1,
-	})
+	for range 2 {
+		sink.HandleEvent(&session.SessionEvent{
+			Type: session.Started, Topic: topic, Protocol: session.FlowProtocol, Kind: "started", Time: 1,
+		})
+	}
 	sink.Close()
 	if err := publisher.Close(t.Context()); err != nil {
 		t.Fatal(err)

@@ -48,6 +48,8 @@ type account struct {
 	resent          uint64
 	duplicates      uint64
 	possiblyDoubled uint64
+	// unreported says that the server does not report duplicates.
+	unreported bool
 }
 
 func newAccount(workers, topics int) *account {
@@ -86,13 +88,13 @@ func (a *account) settle(o outcome, n uint64) {
 	a.mu.Unlock()
 }
 
-// acknowledge ends one event that the server has stored.
-func (a *account) acknowledge(duplicate bool) {
+// acknowledge ends n events that the server has stored.
+func (a *account) acknowledge(n uint64, duplicate bool) {
 	a.mu.Lock()
-	a.settled[acknowledged]++
-	a.pending--
+	a.settled[acknowledged] += n
+	a.pending -= n
 	if duplicate {
-		a.duplicates++
+		a.duplicates += n
 	}
 	a.mu.Unlock()
 }
@@ -127,6 +129,7 @@ func (a *account) events() Events {
 		Written: a.settled[written], DeadLetter: a.settled[deadLetter],
 		Pending: a.pending, Resent: a.resent,
 		Duplicates: a.duplicates, PossiblyDoubled: a.possiblyDoubled,
+		DuplicatesUnknown: a.unreported,
 	}
 	for i := range a.workers {
 		w := &a.workers[i]

@@ -15,16 +15,24 @@ type Batch struct {
 type Record struct {
 	// Start and End bound the payload in Batch.Buf.
 	Start, End uint32
-	// IDStart and IDEnd bound the event's id, which stands inside the payload.
+	// IDStart and IDEnd bound the event's id in Batch.Buf; a single event's
+	// stands inside the payload.
 	IDStart, IDEnd uint32
 	// Topic is the registry's number of the subject.
 	Topic int32
 	// Sensor says that the event is about the sensor itself and thus outside
 	// of the ledger's account of events.
 	Sensor bool
-	// N counts the events of this run, worker and subject from 1.
+	// N counts the events of this run, worker and subject from 1; of several
+	// events it is the first one's.
 	N uint64
+	// Count is the number of events in the payload, which stand one after
+	// another; 0 is one event.
+	Count uint32
 }
+
+// events is the number of events in the payload.
+func (r *Record) events() uint64 { return max(uint64(r.Count), 1) }
 
 // Payload returns the encoded event, borrowed from the batch.
 func (b *Batch) Payload(r *Record) []byte { return b.Buf[r.Start:r.End:r.End] }

@@ -3,6 +3,8 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -23,6 +25,16 @@ type Config struct {
 	Embedded Embedded `yaml:"embedded"`
 	// Stream is the JetStream stream that stores the events.
 	Stream Stream `yaml:"stream"`
+	// Mode is how events go to the server: "jetstream", each acknowledged on its
+	// own; "fast", JetStream's fast ingest, acknowledged together; or "core",
+	// core NATS, not acknowledged at all. Default jetstream.
+	Mode string `yaml:"mode"`
+	// Core are protocols whose events go by core NATS whatever Mode says, "flow"
+	// among them. Default none.
+	Core []string `yaml:"core"`
+	// BatchBytes is the size up to which events of one subject are put into one
+	// message, in bytes. Default 0: one message for each event.
+	BatchBytes int `yaml:"batch_bytes"`
 	// QueueBytes bounds the memory of events that wait for the publisher, in
 	// bytes. Default 67108864.
 	QueueBytes int `yaml:"queue_bytes"`
@@ -45,12 +57,18 @@ type Config struct {
 	// acknowledged; live capture goes on for ever. Default 30s; 0 means for
 	// ever.
 	StallTimeout time.Duration `yaml:"stall_timeout"`
+	// Heartbeat is how often live capture tells of itself: sensor.heartbeat and
+	// sensor.ledger. Default 10s; 0 is never.
+	Heartbeat time.Duration `yaml:"heartbeat"`
 }
 
 // Stream says which stream is wanted.
 type Stream struct {
 	// Name is the stream's name. Default FLOWSCOPE.
 	Name string `yaml:"name"`
+	// Domain is the JetStream domain of the stream; an acknowledgement of another
+	// domain does not count. Default "": that of the server, whichever it is.
+	Domain string `yaml:"domain"`
 	// Mode is "verify": the stream must exist and cover the subjects; "create":
 	// it is created if it is missing; "off": whatever acknowledges will do. An
 	// existing stream is never changed. Default create with the embedded
@@ -86,11 +104,41 @@ type Embedded struct {
 	// Listen is the host:port that others reach the server at. Default "": it
 	// is reached from inside the process only.
 	Listen string `yaml:"listen"`
+	// UserFile is a file of one line, user:password, the login of those others.
+	// Default "": none, which is allowed at a loopback address only.
+	UserFile string `yaml:"user_file"`
+	// Monitor is the host:port of the server's monitoring, HTTP without any
+	// login. Default "": none.
+	Monitor string `yaml:"monitor"`
 	// MaxStore bounds the store in bytes. Default 0: the server takes three
 	// quarters of what is free on the disk.
 	MaxStore int64 `yaml:"max_store"`
 	// SyncInterval is how often the store is synced to the disk. Default 10s.
 	SyncInterval time.Duration `yaml:"sync_interval"`
+	// Leaf joins the server to a hub.
+	Leaf Leaf `yaml:"leaf"`
+}
+
+// Leaf joins the embedded server to a central cluster as a leaf node. Events do
+// not cross the connection; a stream of the hub reads them from the stream here.
+type Leaf struct {
+	// Servers are URLs of the hub's leaf node listeners. Default none: no hub.
+	Servers []string `yaml:"servers"`
+	// Credentials, UserFile, CA, Certificate, Key and TLSFirst are as in Auth.
+	Credentials string `yaml:"credentials"`
+	UserFile    string `yaml:"user_file"`
+	CA          string `yaml:"ca"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	TLSFirst    bool   `yaml:"tls_first"`
+}
+
+// Auth returns the leaf's login.
+func (l Leaf) Auth() Auth {
+	return Auth{
+		Credentials: l.Credentials, UserFile: l.UserFile, CA: l.CA,
+		Certificate: l.Certificate, Key: l.Key, TLSFirst: l.TLSFirst,
+	}
 }
 
 // The stream modes.
@@ -98,6 +146,13 @@ const (
 	StreamVerify = "verify"
 	StreamCreate = "create"
 	StreamOff    = "off"
+)
+
+// The values of Config.Mode.
+const (
+	ModeJetStream = "jetstream"
+	ModeFast      = "fast"
+	ModeCore      = "core"
 )
 
 // The values of Config.Events.
@@ -113,6 +168,7 @@ func DefaultConfig() Config {
 		Prefix:         "flowscope",
 		Embedded:       Embedded{SyncInterval: 10 * time.Second},
 		Stream:         Stream{Name: "FLOWSCOPE", Storage: "file", Replicas: 1},
+		Mode:           ModeJetStream,
 		QueueBytes:     64 << 20,
 		InFlight:       InFlight{Messages: 4096, Bytes: 64 << 20},
 		Events:         EventsAll,
@@ -120,6 +176,7 @@ func DefaultConfig() Config {
 		DrainTimeout:   30 * time.Second,
 		AckTimeout:     5 * time.Second,
 		StallTimeout:   30 * time.Second,
+		Heartbeat:      10 * time.Second,
 	}
 }
 
@@ -162,6 +219,9 @@ func (c Config) Validate() error {
 		errs = append(errs, checkURL(s))
 	}
 	bad(c.Events != EventsAll && c.Events != EventsMessages, "events: %q: want all or messages", c.Events)
+	bad(!slices.Contains([]string{ModeJetStream, ModeFast, ModeCore}, c.Mode), "mode: %q: want jetstream, fast or core", c.Mode)
+	bad(c.BatchBytes != 0 && (c.BatchBytes < 1<<10 || c.BatchBytes > 1<<20), "batch_bytes: %d: want 1024 to 1048576, or 0 for one event per message", c.BatchBytes)
+	bad(c.Heartbeat < 0, "heartbeat: %v: want 0 or more", c.Heartbeat)
 	bad(c.QueueBytes < 1<<20, "queue_bytes: %d: want at least 1048576", c.QueueBytes)
 	bad(c.InFlight.Messages < 1 || c.InFlight.Messages > 1<<20, "in_flight.messages: %d: want 1 to 1048576", c.InFlight.Messages)
 	bad(c.InFlight.Bytes < 1<<16 || c.InFlight.Bytes > 1<<30, "in_flight.bytes: %d: want 65536 to 1073741824", c.InFlight.Bytes)
@@ -171,14 +231,44 @@ func (c Config) Validate() error {
 	bad(c.StallTimeout < 0, "stall_timeout: %v: want 0 or more", c.StallTimeout)
 	bad(c.Embedded.MaxStore < 0, "embedded.max_store: %d: want 0 or more", c.Embedded.MaxStore)
 	bad(c.Embedded.SyncInterval <= 0, "embedded.sync_interval: %v: want more than 0", c.Embedded.SyncInterval)
-	errs = append(errs, c.Stream.validate(), c.Auth.Validate())
+	errs = append(errs, c.Stream.validate(), c.Auth.Validate(), c.Embedded.validate())
+	bad(len(c.Embedded.Leaf.Servers) > 0 && c.Stream.Domain == "",
+		"stream.domain: \"\": with embedded.leaf.servers each sensor has a JetStream domain of its own")
 	return errors.Join(errs...)
+}
+
+func (e Embedded) validate() error {
+	for _, s := range e.Leaf.Servers {
+		if err := checkURL(s); err != nil {
+			return fmt.Errorf("embedded.leaf.%w", err)
+		}
+	}
+	if err := e.Leaf.Auth().Validate(); err != nil {
+		return fmt.Errorf("embedded.leaf: %s", strings.TrimPrefix(err.Error(), "auth: "))
+	}
+	if e.Listen != "" && e.UserFile == "" && !loopback(e.Listen) {
+		return fmt.Errorf("embedded.user_file: \"\": want a login for those who reach embedded.listen %s", e.Listen)
+	}
+	return nil
+}
+
+// loopback says whether nobody but this host reaches an address; what is no
+// address is left to the server.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
 }
 
 func (s Stream) validate() error {
 	switch {
 	case !streamName.MatchString(s.Name):
 		return fmt.Errorf("stream.name: %q: want letters, digits, _ and -", s.Name)
+	case s.Domain != "" && !streamName.MatchString(s.Domain):
+		return fmt.Errorf("stream.domain: %q: want letters, digits, _ and -", s.Domain)
 	case !slices.Contains([]string{"", StreamVerify, StreamCreate, StreamOff}, s.Mode):
 		return fmt.Errorf("stream.mode: %q: want verify, create or off", s.Mode)
 	case s.Storage != "file" && s.Storage != "memory":

@@ -59,12 +59,20 @@ func (a Auth) Validate() error {
 	return nil
 }
 
+// CheckFiles refuses secrets that are not there or that others may read.
+func (a Auth) CheckFiles() error {
+	for _, f := range []string{a.Credentials, a.NKeySeed, a.UserFile, a.TokenFile, a.Key} {
+		if err := checkSecret(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a Auth) options() ([]nats.Option, error) {
 	var opts []nats.Option
-	for _, f := range []string{a.Credentials, a.NKeySeed, a.Key} {
-		if err := checkSecret(f); err != nil {
-			return nil, err
-		}
+	if err := a.CheckFiles(); err != nil {
+		return nil, err
 	}
 	switch {
 	case a.Credentials != "":
@@ -76,21 +84,22 @@ func (a Auth) options() ([]nats.Option, error) {
 		}
 		opts = append(opts, o)
 	case a.UserFile != "":
-		line, err := readSecret(a.UserFile)
-		if err != nil {
+		if _, _, err := ReadLogin(a.UserFile); err != nil {
 			return nil, err
 		}
-		user, password, ok := strings.Cut(line, ":")
-		if !ok {
-			return nil, fmt.Errorf("auth: user_file %s: want user:password", a.UserFile)
-		}
-		opts = append(opts, nats.UserInfo(user, password))
+		// Read again for each connection; one that fails is tried again.
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			user, password, _ := ReadLogin(a.UserFile)
+			return user, password
+		}))
 	case a.TokenFile != "":
-		token, err := readSecret(a.TokenFile)
-		if err != nil {
+		if _, err := readSecret(a.TokenFile); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.Token(token))
+		opts = append(opts, nats.TokenHandler(func() string {
+			token, _ := readSecret(a.TokenFile)
+			return token
+		}))
 	}
 	if a.CA != "" {
 		opts = append(opts, nats.RootCAs(a.CA))
@@ -102,6 +111,19 @@ func (a Auth) options() ([]nats.Option, error) {
 		opts = append(opts, nats.TLSHandshakeFirst())
 	}
 	return opts, nil
+}
+
+// ReadLogin reads a file of one line, user:password, which others may not read.
+func ReadLogin(path string) (user, password string, err error) {
+	line, err := readSecret(path)
+	if err != nil {
+		return "", "", err
+	}
+	user, password, ok := strings.Cut(line, ":")
+	if !ok || user == "" || password == "" || strings.ContainsAny(line, "\r\n") {
+		return "", "", fmt.Errorf("auth: %s: want one line, user:password", path)
+	}
+	return user, password, nil
 }
 
 // checkSecret refuses files that others may read.

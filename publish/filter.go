@@ -23,10 +23,12 @@ var ruleNames = [numRules]string{ruleOnly: "only", ruleEvents: "events"}
 
 // newRules returns the rule of each topic. Events about the sensor always pass.
 func newRules(cfg *Config, reg *session.Registry) ([]rule, error) {
-	for _, name := range cfg.Only {
-		if _, ok := reg.Lookup(name); !ok && name != session.FlowProtocol {
-			return nil, fmt.Errorf("only: unknown protocol %q: known are %s, %s",
-				name, session.FlowProtocol, strings.Join(reg.Names(), ", "))
+	for key, names := range map[string][]string{"only": cfg.Only, "core": cfg.Core} {
+		for _, name := range names {
+			if _, ok := reg.Lookup(name); !ok && name != session.FlowProtocol {
+				return nil, fmt.Errorf("%s: unknown protocol %q: known are %s, %s",
+					key, name, session.FlowProtocol, strings.Join(reg.Names(), ", "))
+			}
 		}
 	}
 	rules := make([]rule, len(reg.Topics()))

@@ -98,6 +98,21 @@ type Events struct {
 	Resent          uint64  `json:"resent"`
 	Duplicates      uint64  `json:"duplicates"`
 	PossiblyDoubled uint64  `json:"possibly_doubled"`
+	// DuplicatesUnknown says that the server does not tell; Duplicates is then
+	// written as null.
+	DuplicatesUnknown bool `json:"-"`
+}
+
+// MarshalJSON writes null for duplicates that nobody knows.
+func (e Events) MarshalJSON() ([]byte, error) {
+	type plain Events // without this method
+	if !e.DuplicatesUnknown {
+		return json.Marshal(plain(e))
+	}
+	return json.Marshal(struct {
+		plain
+		Duplicates *uint64 `json:"duplicates"`
+	}{plain: plain(e)})
 }
 
 // PayloadBytes is the account of payload, each byte once however many parsers
@@ -230,6 +245,7 @@ func (e *Events) add(o *Events) {
 	e.Resent += o.Resent
 	e.Duplicates += o.Duplicates
 	e.PossiblyDoubled += o.PossiblyDoubled
+	e.DuplicatesUnknown = e.DuplicatesUnknown || o.DuplicatesUnknown
 }
 
 func (b *PayloadBytes) add(o *PayloadBytes) {
@@ -308,7 +324,12 @@ func (e *Events) appendMsgpack(b []byte) []byte {
 	m.Key("dropped")
 	m.B = appendCounts(m.B, e.Dropped)
 	m.Uint("resent", e.Resent)
-	m.Uint("duplicates", e.Duplicates)
+	if e.DuplicatesUnknown {
+		m.Key("duplicates")
+		m.B = pack.Nil(m.B)
+	} else {
+		m.Uint("duplicates", e.Duplicates)
+	}
 	m.Uint("possibly_doubled", e.PossiblyDoubled)
 	return m.End()
 }

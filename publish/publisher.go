@@ -89,6 +89,7 @@ func newPublisher(cfg Config, opts Options, t Transport, newEnc func() appender)
 		transport: t, newEnc: newEnc,
 		finished: make(chan struct{}),
 	}
+	p.account.unreported = cfg.Mode == ModeFast
 	p.sensor.init(p)
 	t.bind(p)
 	return p, nil
@@ -308,6 +309,20 @@ func (p *Publisher) stopped() bool {
 		return false
 	}
 }
+
+// Ready says why no event can be delivered at the moment: the server was not
+// reached yet, its stream is not as it must be, or the connection is gone. It is
+// nil when all is well.
+func (p *Publisher) Ready() error {
+	if err := p.failure(); err != nil {
+		return err
+	}
+	return p.transport.ready()
+}
+
+// Reload takes up files of the login that have changed, by connecting anew. If
+// they are not right, the error says so and the connection stays.
+func (p *Publisher) Reload() error { return p.transport.reload() }
 
 // Ledger returns the publisher's part of the ledger: sensor, run, time, events
 // and subjects. It balances at any moment; what a worker made since its last

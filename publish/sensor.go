@@ -22,6 +22,8 @@ type DeadLetter struct {
 	Subject string `msgpack:"subject" json:"subject"`
 	// Size is the length of its payload in bytes.
 	Size uint64 `msgpack:"size" json:"size"`
+	// Events is the number of events in a batch, which ID then names; 0 is one.
+	Events uint64 `msgpack:"events,omitempty" json:"events,omitempty"`
 	// Reason is max_payload, refused or rendering; Detail is for people.
 	Reason string `msgpack:"reason" json:"reason"`
 	Detail string `msgpack:"detail,omitempty" json:"detail,omitempty"`
@@ -38,6 +40,9 @@ func (d *DeadLetter) AppendMsgpack(b []byte) []byte {
 	m.String("id", d.ID)
 	m.String("subject", d.Subject)
 	m.Uint("size", d.Size)
+	if d.Events != 0 {
+		m.Uint("events", d.Events)
+	}
 	m.String("reason", d.Reason)
 	if d.Detail != "" {
 		m.Key("detail")
@@ -124,14 +129,14 @@ func (p *Publisher) refuse(b *Batch, r *Record, reason, detail string) {
 		p.opts.Log.Warn("event about the sensor refused", "subject", p.subjects[r.Topic], "reason", reason, "detail", detail)
 		return
 	}
-	p.account.settle(deadLetter, 1)
+	p.account.settle(deadLetter, r.events())
 	s := &p.sensor
 	s.lettersMu.Lock()
 	defer s.lettersMu.Unlock()
 	if len(s.waiting) < maxLetters {
 		s.waiting = append(s.waiting, DeadLetter{
 			ID: string(b.ID(r)), Subject: p.subjects[r.Topic],
-			Size: uint64(r.End - r.Start), Reason: reason, Detail: detail,
+			Size: uint64(r.End - r.Start), Events: uint64(r.Count), Reason: reason, Detail: detail,
 		})
 	}
 }

@@ -34,6 +34,9 @@ func StreamCommand(cfg Config) string {
 	if s.MaxAge > 0 {
 		b = fmt.Appendf(b, " --max-age %s", shortDuration(s.MaxAge))
 	}
+	if cfg.Mode == ModeFast {
+		b = append(b, " --allow-batched"...)
+	}
 	return string(append(b, " --defaults"...))
 }
 
@@ -74,35 +77,50 @@ func (e *StreamError) Error() string {
 // Unwrap returns Err.
 func (e *StreamError) Unwrap() error { return e.Err }
 
-// setUpStream finds or creates the stream and returns its duplicate window. It
-// never changes a stream. In mode off it does nothing.
-func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (time.Duration, error) {
+// streamFacts is what a publisher needs to know of its stream.
+type streamFacts struct {
+	duplicates time.Duration // its duplicate window
+	maxMessage int           // its largest message, 0 for the server's limit only
+	lastSeq    uint64        // when it was looked up
+}
+
+// setUpStream finds or creates the stream. It never changes one. In mode off it
+// does nothing.
+func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*streamFacts, error) {
 	s := cfg.Stream
-	if s.Mode == StreamOff {
-		return s.DuplicateWindow, nil
+	if s.Mode == StreamOff || cfg.Mode == ModeCore {
+		return &streamFacts{duplicates: s.DuplicateWindow}, nil
 	}
 	found, err := js.Stream(ctx, s.Name)
 	switch {
 	case err == nil:
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, &StreamError{Stream: s.Name, Problem: "cannot be looked up", Err: err}
+		return nil, &StreamError{Stream: s.Name, Problem: "cannot be looked up", Err: err}
 	case s.Mode == StreamVerify:
-		return 0, &StreamError{Stream: s.Name, Problem: "does not exist", Command: StreamCommand(cfg)}
+		return nil, &StreamError{Stream: s.Name, Problem: "does not exist", Command: StreamCommand(cfg)}
 	default:
 		if found, err = js.CreateStream(ctx, streamConfig(cfg)); err != nil {
-			return 0, &StreamError{Stream: s.Name, Problem: "cannot be created", Err: err}
+			return nil, &StreamError{Stream: s.Name, Problem: "cannot be created", Err: err}
 		}
 	}
 	have := found.CachedInfo().Config
 	if want := StreamSubject(cfg.Prefix); !covers(have.Subjects, want) {
 		all := strings.Join(append(have.Subjects, want), ",")
-		return 0, &StreamError{
+		return nil, &StreamError{
 			Stream:  s.Name,
 			Problem: fmt.Sprintf("takes %s, but not %s", strings.Join(have.Subjects, ", "), want),
 			Command: fmt.Sprintf("nats stream edit %s --subjects '%s'", s.Name, all),
 		}
 	}
-	return have.Duplicates, nil
+	if cfg.Mode == ModeFast && !have.AllowBatchPublish {
+		return nil, &StreamError{
+			Stream: s.Name, Problem: "does not allow fast ingest (allow_batched)",
+			Command: fmt.Sprintf("nats stream edit %s --allow-batched", s.Name),
+		}
+	}
+	return &streamFacts{
+		duplicates: have.Duplicates, maxMessage: max(int(have.MaxMsgSize), 0), lastSeq: found.CachedInfo().State.LastSeq,
+	}, nil
 }
 
 func streamConfig(cfg Config) jetstream.StreamConfig {
@@ -119,6 +137,8 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 		MaxAge:      s.MaxAge,
 		Duplicates:  s.DuplicateWindow,
 		AllowDirect: true,
+
+		AllowBatchPublish: cfg.Mode == ModeFast,
 	}
 	if s.Storage == "memory" {
 		c.Storage = jetstream.MemoryStorage

@@ -20,6 +20,10 @@ type Transport interface {
 	// flush returns when everything taken over is settled. An error of ctx
 	// leaves the rest under way; any other is final.
 	flush(ctx context.Context) error
+	// ready says why nothing can be delivered yet, nil if it can.
+	ready() error
+	// reload takes up files of the login that have changed.
+	reload() error
 	// cause is the latest trouble, for whoever asks why something is pending.
 	cause() error
 	// close releases what the transport holds. It is called once, last.
@@ -67,7 +71,7 @@ func eventsIn(records []Record) uint64 {
 	var n uint64
 	for i := range records {
 		if !records[i].Sensor {
-			n++
+			n += records[i].events()
 		}
 	}
 	return n

@@ -15,6 +15,8 @@ func (d *discard) bind(p *Publisher)           { d.p = p }
 func (d *discard) run(context.Context)         {}
 func (d *discard) flush(context.Context) error { return nil }
 func (d *discard) cause() error                { return nil }
+func (d *discard) ready() error                { return nil }
+func (d *discard) reload() error               { return nil }
 func (d *discard) close() error                { return nil }
 
 func (d *discard) publish(_ context.Context, b *Batch) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,44 +39,54 @@ const (
 	maxBackOff = 5 * time.Second
 )
 
-// jetStream publishes each event as one message and keeps it until the server
-// has acknowledged it. It has a window and acknowledgements of its own on top of
-// plain publishing: whatever happens to the connection, an event leaves the
-// window only by an acknowledgement or by a refusal for good.
+// jetStream publishes each event, or batch of events, as one message and keeps it
+// until the server has acknowledged it. It has a window and acknowledgements of
+// its own on top of plain publishing: whatever happens to the connection, a
+// message leaves the window only by an acknowledgement or by a refusal for good.
+// Messages of protocols that go by core NATS never enter it.
 type jetStream struct {
 	nc      *nats.Conn
 	cfg     Config
-	dedupe  time.Duration // the stream's duplicate window
-	inbox   string        // what all reply subjects begin with, with the dot
+	inbox   string // what all reply subjects begin with, with the dot
 	sub     *nats.Subscription
 	prefix  []byte // what the usual acknowledgement begins with
 	p       *Publisher
+	packer  packer
+	core    []bool // per topic: goes by core NATS
 	first   sender // the publisher's goroutine
 	second  sender // the goroutine that sends again
 	closing sync.Once
+	// sending keeps the messages of a fast batch in the order of their numbers.
+	sending sync.Mutex
 
 	mu       sync.Mutex
 	changed  sync.Cond // room in the window, or an end
 	awaited  bool      // somebody waits for changed
+	stream   *streamFacts
+	notReady error // why stream is nil, as far as known
 	slots    []slot
 	free     []int32
 	used     int
 	bytes    int
+	lastSeq  uint64    // the highest sequence that is known to be in the stream
 	progress time.Time // of the latest acknowledgement, or of the window's first event
 	trouble  error     // the first since progress
 	failed   error     // final
+	fast     fastIngest
+	blind    bool // the stream may not be read back
 }
 
-// slot is one event in the window.
+// slot is one message in the window.
 type slot struct {
 	flight *flight // nil: the slot is free
 	record int32
-	gen    uint32    // tells the slot's events apart, over time
-	tries  uint32    // times it left
-	busy   bool      // the publisher's goroutine is sending it
-	old    bool      // counted as possibly doubled
-	first  time.Time // when it left first
-	due    time.Time // when it is sent again
+	gen    uint32     // tells the slot's messages apart, over time
+	tries  uint32     // times it left
+	busy   bool       // the publisher's goroutine is sending it
+	batch  *fastBatch // that will acknowledge it, nil if it has an answer of its own
+	floor  uint64     // everything up to this sequence was stored before it left first
+	first  time.Time  // when it left first, or was last known to be missing
+	due    time.Time  // when it is sent again
 }
 
 // flight is a batch with events in the window.
@@ -87,7 +99,10 @@ type flight struct {
 // then on, also in case of an error. It looks after the stream as cfg.Stream
 // says; ctx bounds that.
 func NewJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (Transport, error) {
-	t, err := newJetStream(ctx, nc, cfg.Resolved())
+	t, err := newJetStream(nc, cfg.Resolved())
+	if err == nil {
+		err = t.setUp(ctx)
+	}
 	if err != nil {
 		nc.Close()
 		return nil, err
@@ -95,30 +110,54 @@ func NewJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (Transport, er
 	return t, nil
 }
 
-func newJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (*jetStream, error) {
+// DialJetStream returns a Transport that connects to cfg.Servers by and by, for
+// capture that begins whether or not there is a server. Until the first
+// connection has shown that the stream is as cfg.Stream says it holds events
+// back; see Publisher.Ready for what it waits for.
+func DialJetStream(cfg Config, sensor string, log *slog.Logger) (Transport, error) {
+	if len(cfg.Servers) == 0 {
+		return nil, errors.New("connect to NATS: no servers given")
+	}
+	login, err := cfg.Auth.options()
+	if err != nil {
+		return nil, err
+	}
+	opts := append(ConnectionOptions(sensor, log), login...)
+	nc, err := nats.Connect(strings.Join(cfg.Servers, ","), append(opts, nats.RetryOnFailedConnect(true))...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", strings.Join(cfg.Servers, ","), err)
+	}
+	t, err := newJetStream(nc, cfg.Resolved())
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func newJetStream(nc *nats.Conn, cfg Config) (*jetStream, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, fmt.Errorf("use JetStream: %w", err)
-	}
-	dedupe, err := setUpStream(ctx, js, cfg)
-	if err != nil {
-		return nil, err
-	}
 	t := &jetStream{
-		nc: nc, cfg: cfg, dedupe: dedupe, inbox: nc.NewInbox() + ".",
+		nc: nc, cfg: cfg, inbox: nc.NewInbox() + ".",
 		slots: make([]slot, cfg.InFlight.Messages), free: make([]int32, cfg.InFlight.Messages),
 	}
-	if cfg.Stream.Mode != StreamOff {
-		t.prefix = []byte(`{"stream":"` + cfg.Stream.Name + `",`)
+	t.packer.target = cfg.BatchBytes
+	t.fast.on = cfg.Mode == ModeFast
+	switch {
+	case cfg.Stream.Mode == StreamOff:
+	case cfg.Stream.Domain == "":
+		t.prefix = fmt.Appendf(nil, `{"stream":%q,`, cfg.Stream.Name)
+	default:
+		t.prefix = fmt.Appendf(nil, `{"stream":%q,"domain":%q,`, cfg.Stream.Name, cfg.Stream.Domain)
 	}
 	t.changed.L = &t.mu
 	for i := range t.free {
 		t.free[i] = int32(len(t.free) - 1 - i)
 	}
-	if t.sub, err = nc.Subscribe(t.inbox+"*", t.answer); err != nil {
+	var err error
+	if t.sub, err = nc.Subscribe(t.inbox+">", t.answer); err != nil {
 		return nil, fmt.Errorf("subscribe for acknowledgements: %w", err)
 	}
 	// Nothing of the window's size may be thrown away unread.
@@ -134,9 +173,13 @@ func (t *jetStream) bind(p *Publisher) {
 	t.p = p
 	t.first.init(p)
 	t.second.init(p)
+	t.core = make([]bool, len(p.subjects))
+	for i, topic := range p.opts.Registry.Topics() {
+		t.core[i] = t.cfg.Mode == ModeCore || slices.Contains(t.cfg.Core, topic.Protocol)
+	}
 }
 
-// publish sends a batch's events, waiting for room in the window before each.
+// publish sends a batch, waiting for room in the window before each message.
 func (t *jetStream) publish(ctx context.Context, b *Batch) error {
 	if len(b.Records) == 0 {
 		t.p.queue.recycle(b)
@@ -144,19 +187,76 @@ func (t *jetStream) publish(ctx context.Context, b *Batch) error {
 	}
 	stop := context.AfterFunc(ctx, t.wake)
 	defer stop()
+	if err := t.awaitReady(ctx); err != nil {
+		return err
+	}
+	b = t.fit(b)
 	// One more than there are records: the batch stays whole while it is read.
 	f := &flight{batch: b, left: len(b.Records) + 1}
 	for i := range b.Records {
-		k, gen, err := t.enter(ctx, f, i)
-		if err != nil {
+		if err := t.publishOne(ctx, f, i); err != nil {
 			return err
 		}
-		t.sent(k, gen, t.first.send(t, b, &b.Records[i], k, gen))
 	}
 	t.mu.Lock()
 	t.leave(f)
 	t.mu.Unlock()
 	return nil
+}
+
+func (t *jetStream) publishOne(ctx context.Context, f *flight, i int) error {
+	r := &f.batch.Records[i]
+	if t.core[r.Topic] {
+		err := t.sendCore(ctx, f.batch, r)
+		t.mu.Lock()
+		t.leave(f)
+		t.mu.Unlock()
+		return err
+	}
+	k, gen, err := t.enter(ctx, f, i)
+	if err != nil {
+		return err
+	}
+	if t.fast.on {
+		t.sendFast(f.batch, r, k, gen)
+		return nil
+	}
+	t.sent(k, gen, t.first.send(t, f.batch, r, t.first.replyFor(t, k, gen)))
+	return nil
+}
+
+// fit returns what is sent instead of b: events shortened that the server would
+// not take, and events of one subject put together where batching is on. A batch
+// that is replaced is recycled.
+func (t *jetStream) fit(b *Batch) *Batch {
+	limit := t.payloadLimit()
+	for i := range b.Records {
+		if r := &b.Records[i]; int(r.End-r.Start) > limit {
+			shortenRecord(b, r, limit)
+		}
+	}
+	if t.packer.target == 0 {
+		return b
+	}
+	packed := t.packer.pack(t.p, b, min(t.packer.target, limit))
+	if packed != b {
+		t.p.queue.recycle(b)
+	}
+	return packed
+}
+
+// headerSpace is more than the headers of a message take.
+const headerSpace = 512
+
+// payloadLimit is the largest payload that the server and the stream take.
+func (t *jetStream) payloadLimit() int {
+	limit := int(t.nc.MaxPayload())
+	t.mu.Lock()
+	if s := t.stream; s != nil && s.maxMessage > 0 {
+		limit = min(limit, s.maxMessage)
+	}
+	t.mu.Unlock()
+	return limit - headerSpace - len(t.p.opts.Run)
 }
 
 // enter waits for room and takes a slot.
@@ -165,7 +265,7 @@ func (t *jetStream) enter(ctx context.Context, f *flight, i int) (int32, uint32,
 	size := int(r.End - r.Start)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.failed == nil && ctx.Err() == nil && (len(t.free) == 0 || t.used > 0 && t.bytes+size > t.cfg.InFlight.Bytes) {
+	for t.failed == nil && ctx.Err() == nil && !t.roomFor(size) {
 		t.wait()
 	}
 	if t.failed != nil {
@@ -182,8 +282,12 @@ func (t *jetStream) enter(ctx context.Context, f *flight, i int) (int32, uint32,
 	t.used++
 	t.bytes += size
 	s := &t.slots[k]
-	*s = slot{flight: f, record: int32(i), gen: s.gen, busy: true}
+	*s = slot{flight: f, record: int32(i), gen: s.gen, busy: true, floor: t.lastSeq}
 	return k, s.gen, nil
+}
+
+func (t *jetStream) roomFor(size int) bool {
+	return len(t.free) > 0 && (t.used == 0 || t.bytes+size <= t.cfg.InFlight.Bytes) && !t.fast.full()
 }
 
 func (t *jetStream) wait() {
@@ -223,12 +327,17 @@ func (t *jetStream) noteSending(k int32, err error) {
 	case errors.Is(err, nats.ErrMaxPayload):
 		t.refuse(k, "max_payload", fmt.Sprintf("the server takes at most %d bytes", t.nc.MaxPayload()))
 	default:
-		if errors.Is(err, nats.ErrReconnectBufExceeded) {
-			err = disconnected(t.nc)
-		}
-		t.note(err)
+		t.note(t.explain(err))
 		s.due = now.Add(minBackOff)
 	}
+}
+
+// explain gives the reason of a disconnection instead of its consequence.
+func (t *jetStream) explain(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return disconnected(t.nc)
+	}
+	return err
 }
 
 // note keeps the first trouble since the last progress: what follows is mostly
@@ -244,6 +353,9 @@ func (t *jetStream) note(err error) {
 func (t *jetStream) answer(m *nats.Msg) {
 	k, gen, ok := t.slotOf(m.Subject)
 	if !ok {
+		if t.fast.on {
+			t.answerFast(m)
+		}
 		return
 	}
 	var a pubAck
@@ -262,11 +374,7 @@ func (t *jetStream) answer(m *nats.Msg) {
 	var refusal *ackError
 	switch {
 	case err == nil:
-		if r := t.record(s); !r.Sensor {
-			t.p.account.acknowledge(a.Duplicate)
-		}
-		t.progress, t.trouble = time.Now(), nil
-		t.release(k)
+		t.acknowledge(k, a.Seq, a.Duplicate)
 	case errors.As(err, &refusal) && refusal.permanent():
 		t.refuse(k, "refused", refusal.Error())
 	default:
@@ -275,14 +383,27 @@ func (t *jetStream) answer(m *nats.Msg) {
 	}
 }
 
-// judge says whether an answer acknowledges. Only our own stream's does: where
-// streams of several domains take the same subjects, others answer too.
+// acknowledge ends a message that is stored.
+func (t *jetStream) acknowledge(k int32, seq uint64, duplicate bool) {
+	if r := t.record(&t.slots[k]); !r.Sensor {
+		t.p.account.acknowledge(r.events(), duplicate)
+	}
+	t.lastSeq = max(t.lastSeq, seq)
+	t.progress, t.trouble = time.Now(), nil
+	t.release(k)
+}
+
+// judge says whether an answer acknowledges. Only our own domain's and stream's
+// does: where streams of several domains take the same subjects, others answer
+// too.
 func (t *jetStream) judge(a *pubAck) error {
 	switch {
+	case a.Stream != "" && t.prefix != nil && a.Stream != t.cfg.Stream.Name:
+		return fmt.Errorf("answered by stream %q, not by %q", a.Stream, t.cfg.Stream.Name)
 	case a.Error != nil:
 		return a.Error
-	case a.Stream != "" && t.prefix != nil && a.Stream != t.cfg.Stream.Name:
-		return fmt.Errorf("acknowledged by stream %q, not by %q", a.Stream, t.cfg.Stream.Name)
+	case a.Stream != "" && t.cfg.Stream.Domain != "" && a.Domain != t.cfg.Stream.Domain:
+		return fmt.Errorf("answered by domain %q, not by %q", a.Domain, t.cfg.Stream.Domain)
 	}
 	return nil
 }
@@ -341,23 +462,24 @@ func backOff(tries uint32) time.Duration {
 func (t *jetStream) run(ctx context.Context) {
 	ticker := time.NewTicker(scanInterval)
 	defer ticker.Stop()
-	var connects uint64
+	connects := t.nc.Stats().Reconnects
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			reconnects := t.nc.Stats().Reconnects
-			t.scan(ctx, now, reconnects != connects)
-			connects = reconnects
+			if !t.stalled(now) && t.nc.IsConnected() && t.isReady(ctx) {
+				reconnects := t.nc.Stats().Reconnects
+				t.scan(ctx, now, reconnects != connects)
+				connects = reconnects
+			}
 		}
 	}
 }
 
 func (t *jetStream) scan(ctx context.Context, now time.Time, all bool) {
-	if t.stalled(now) || !t.nc.IsConnected() {
-		return
-	}
+	t.lookAfterFast(now, all)
+	t.readBack(ctx, now, all)
 	for k := range t.slots {
 		if ctx.Err() != nil {
 			return
@@ -394,28 +516,37 @@ func disconnected(nc *nats.Conn) error {
 	return nats.ErrDisconnected
 }
 
-// sendAgain sends one event again if it is due. The payload is copied first: an
+// forgotten says whether the server may by now have forgotten a message's id.
+func (t *jetStream) forgotten(s *slot, now time.Time) bool {
+	window := t.stream.duplicates
+	return s.tries > 0 && now.Sub(s.first) > window-min(windowMargin, window/2)
+}
+
+// sendAgain sends one message again if it is due. The payload is copied first: an
 // answer to the earlier sending may come at any time and give the batch back.
 func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
 	t.mu.Lock()
 	s := &t.slots[k]
-	if s.flight == nil || s.busy || s.due.After(now) && !all {
+	if s.flight == nil || s.busy || s.batch != nil || s.due.After(now) && !all {
 		t.mu.Unlock()
 		return
 	}
 	var again, doubled uint64
 	r := *t.record(s)
 	if s.tries > 0 && !r.Sensor {
-		again = 1
-		if !s.old && now.Sub(s.first) > t.dedupe-windowMargin {
-			s.old, doubled = true, 1
+		again = r.events()
+		if t.forgotten(s, now) {
+			doubled = again
 		}
+	}
+	if s.tries > 0 && t.forgotten(s, now) {
+		s.first = now // counted once for each window
 	}
 	b := t.second.copyOf(s.flight.batch, &r)
 	gen := s.gen
 	t.mu.Unlock()
 
-	err := t.second.send(t, b, &b.Records[0], k, gen)
+	err := t.second.send(t, b, &b.Records[0], t.second.replyFor(t, k, gen))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
@@ -426,10 +557,15 @@ func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
 	}
 }
 
-// flush waits until the window is empty.
+// flush waits until the window is empty, and what went by core NATS has reached
+// the server.
 func (t *jetStream) flush(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, t.wake)
 	defer stop()
+	t.commitFast()
+	if err := t.flushCore(ctx); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for t.used > 0 && t.failed == nil && ctx.Err() == nil {
@@ -457,12 +593,13 @@ func (t *jetStream) close() error {
 
 // sender makes messages for one goroutine and uses their memory again.
 type sender struct {
-	p    *Publisher
-	msg  nats.Msg
-	id   [1]string
-	seq  [1]string
-	buf  []byte
-	copy Batch
+	p     *Publisher
+	msg   nats.Msg
+	id    [1]string
+	seq   [1]string
+	count [1]string
+	buf   []byte
+	copy  Batch
 }
 
 func (s *sender) init(p *Publisher) {
@@ -474,27 +611,41 @@ func (s *sender) init(p *Publisher) {
 	}
 }
 
-// send publishes one event; it keeps nothing of the batch.
-func (s *sender) send(t *jetStream, b *Batch, r *Record, k int32, gen uint32) error {
+// send publishes one message; it keeps nothing of the batch.
+func (s *sender) send(t *jetStream, b *Batch, r *Record, reply string) error {
 	s.id[0] = string(b.ID(r))
 	s.buf = append(append(s.buf[:0], s.p.opts.Run...), '.')
 	s.buf = append(strconv.AppendInt(s.buf, int64(b.Worker), 10), '.')
 	s.seq[0] = string(strconv.AppendUint(s.buf, r.N, 10))
-	s.buf = append(s.buf[:0], t.inbox...)
-	s.msg.Reply = string(strconv.AppendUint(s.buf, uint64(k)<<32|uint64(gen), 36))
+	switch {
+	case r.Count > 1:
+		s.count[0] = strconv.FormatUint(uint64(r.Count), 10)
+		s.msg.Header[CountHeader] = s.count[:]
+	case s.count[0] != "":
+		s.count[0] = ""
+		delete(s.msg.Header, CountHeader)
+	}
+	s.msg.Reply = reply
 	s.msg.Subject = s.p.subjects[r.Topic]
 	s.msg.Data = b.Payload(r)
 	return t.nc.PublishMsg(&s.msg)
 }
 
-// copyOf returns a batch of one event with memory of its own, valid until the
+// replyFor is where the answer to one message of its own goes.
+func (s *sender) replyFor(t *jetStream, k int32, gen uint32) string {
+	s.buf = append(s.buf[:0], t.inbox...)
+	return string(strconv.AppendUint(s.buf, uint64(k)<<32|uint64(gen), 36))
+}
+
+// copyOf returns a batch of one message with memory of its own, valid until the
 // next call.
 func (s *sender) copyOf(b *Batch, r *Record) *Batch {
 	s.copy.Reset()
 	s.copy.Worker = b.Worker
-	s.copy.Buf = append(s.copy.Buf, b.Payload(r)...)
+	s.copy.Buf = append(append(s.copy.Buf, b.Payload(r)...), b.ID(r)...)
 	c := *r
-	c.Start, c.End, c.IDStart, c.IDEnd = 0, r.End-r.Start, r.IDStart-r.Start, r.IDEnd-r.Start
+	c.Start, c.End = 0, r.End-r.Start
+	c.IDStart, c.IDEnd = c.End, uint32(len(s.copy.Buf))
 	s.copy.Records = append(s.copy.Records, c)
 	return &s.copy
 }

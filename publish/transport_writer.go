@@ -53,6 +53,8 @@ func (w *writer) run(context.Context)         {}
 func (w *writer) flush(context.Context) error { return w.err }
 func (w *writer) cause() error                { return w.err }
 func (w *writer) close() error                { return nil }
+func (w *writer) ready() error                { return nil }
+func (w *writer) reload() error               { return nil }
 
 func (w *writer) publish(_ context.Context, b *Batch) error {
 	if w.err != nil {

@@ -42,9 +42,19 @@ type Config struct {
 	// Store is the directory of the file store, created with mode 0700 if it is
 	// missing. No default.
 	Store string
-	// Listen is the host:port that others may connect to, without any login;
-	// port 0 takes a free one. Default "": no socket at all.
+	// Listen is the host:port that others may connect to; port 0 takes a free
+	// one. Default "": no socket at all.
 	Listen string
+	// User and Password are the login that others need. Default "": none, which
+	// only a loopback address is fit for.
+	User, Password string
+	// Domain is the JetStream domain. Default "": none; a leaf needs one.
+	Domain string
+	// Monitor is the host:port of the server's monitoring, HTTP without any
+	// login. Default "": none.
+	Monitor string
+	// Leaf connects the server to a hub. Default nil: it stands alone.
+	Leaf *Leaf
 	// MaxStore bounds the store in bytes. Default 0: three quarters of what is
 	// free on the disk.
 	MaxStore int64
@@ -65,6 +75,8 @@ type Server struct {
 	lock  *os.File
 	once  sync.Once
 	close error
+
+	user, password string
 }
 
 // Start starts a server and returns when it takes connections. Errors name the
@@ -107,7 +119,7 @@ func start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded server: %w", err), lock.Close())
 	}
-	s := &Server{srv: srv, log: newLogger(cfg.Log), lock: lock}
+	s := &Server{srv: srv, log: newLogger(cfg.Log), lock: lock, user: cfg.User, password: cfg.Password}
 	srv.SetLoggerV2(s.log, false, false, false)
 	if err := s.start(cfg.Store); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -138,6 +150,9 @@ func options(cfg Config) (*server.Options, error) {
 		StoreDir:               cfg.Store,
 		SyncInterval:           cfg.SyncInterval,
 		JetStreamMaxStore:      cfg.MaxStore,
+		JetStreamDomain:        cfg.Domain,
+		Username:               cfg.User,
+		Password:               cfg.Password,
 		// Set together with the store, or the server ignores both. Only memory
 		// streams count against it.
 		JetStreamMaxMemory: 256 << 20,
@@ -148,27 +163,56 @@ func options(cfg Config) (*server.Options, error) {
 	if cfg.MaxStore < 0 {
 		return nil, fmt.Errorf("embedded server: max_store %d: want 0 or more", cfg.MaxStore)
 	}
-	if opts.DontListen {
-		return opts, nil
+	if cfg.Domain != "" {
+		// Names of servers are unique in what leaf connections join.
+		opts.ServerName += "-" + cfg.Domain
 	}
-	host, port, err := net.SplitHostPort(cfg.Listen)
+	var err error
+	if !opts.DontListen {
+		if opts.Host, opts.Port, err = hostPort("listen", cfg.Listen); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Monitor != "" {
+		if opts.HTTPHost, opts.HTTPPort, err = hostPort("monitor", cfg.Monitor); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Leaf != nil {
+		if cfg.Domain == "" {
+			return nil, errors.New("embedded server: leaf: a domain of its own is missing")
+		}
+		remote, err := cfg.Leaf.remote()
+		if err != nil {
+			return nil, fmt.Errorf("embedded server: leaf: %w", err)
+		}
+		opts.LeafNode.Remotes = []*server.RemoteLeafOpts{remote}
+		opts.LeafNode.ReconnectInterval = time.Second
+	}
+	return opts, nil
+}
+
+func hostPort(key, value string) (string, int, error) {
+	host, port, err := net.SplitHostPort(value)
 	if err != nil {
-		return nil, fmt.Errorf("embedded server: listen: %w", err)
+		return "", 0, fmt.Errorf("embedded server: %s: %w", key, err)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return nil, fmt.Errorf("embedded server: listen %q: want a port from 0 to %d", cfg.Listen, math.MaxUint16)
+		return "", 0, fmt.Errorf("embedded server: %s %q: want a port from 0 to %d", key, value, math.MaxUint16)
 	}
-	opts.Host, opts.Port = host, int(n)
 	if n == 0 {
-		opts.Port = server.RANDOM_PORT
+		return host, server.RANDOM_PORT, nil
 	}
-	return opts, nil
+	return host, int(n), nil
 }
 
 // Connect returns a connection to the server that does not leave the process.
 // The caller closes it before the server.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	if s.user != "" {
+		opts = append(opts, nats.UserInfo(s.user, s.password))
+	}
 	nc, err := nats.Connect("", append(opts, nats.InProcessServer(s.srv))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded server: %w", err)

@@ -1,0 +1,126 @@
+package publish
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"flowscope/publish/embedded"
+)
+
+// outage publishes events whose acknowledgements are lost for longer than the
+// stream's duplicate window. Beforehand some are published in peace; of the
+// others, lose[i] are taken out of the stream again, as if they had never come.
+func outage(t *testing.T, nc, admin *nats.Conn, lose int) (*running, uint64) {
+	t.Helper()
+	reg := deliveryRegistry(t)
+	cfg := DefaultConfig()
+	cfg.Stream.Mode, cfg.Stream.DuplicateWindow = StreamVerify, time.Second
+	cfg.AckTimeout = 1500 * time.Millisecond
+	js, err := jetstream.New(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), streamConfig(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := newJetStream(nc, cfg.Resolved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.setUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := runPublisher(t, cfg, Options{Registry: reg}, tr)
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	const before, during = 50, 100
+	for range before {
+		sink.HandleEvent(m.event(t, "dns", "query"))
+	}
+	sink.Tick(time.Unix(1, 0))
+	if err := p.Flush(within(t, 10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.sub.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	for range during {
+		sink.HandleEvent(m.event(t, "dns", "query"))
+	}
+	sink.Close()
+	for stored := uint64(0); stored < before+during; <-time.After(5 * time.Millisecond) {
+		info, err := stream.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = info.State.Msgs
+	}
+	for i := range lose {
+		if err := stream.DeleteMsg(t.Context(), uint64(before+10+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(1200 * time.Millisecond) // the server forgets the ids
+	if tr.sub, err = nc.Subscribe(tr.inbox+">", tr.answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(within(t, 30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	checkBalance(t, p.Ledger())
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, info.State.Msgs
+}
+
+// After an outage longer than the duplicate window nothing is stored twice, and
+// what was lost is sent again.
+func TestReadBack(t *testing.T) {
+	srv := startServer(t, embedded.Config{})
+	p, stored := outage(t, connect(t, srv), connect(t, srv), 3)
+	e := p.Ledger().Events
+	if stored != 150 || e.Acknowledged != 150 || e.Resent != 3 || e.PossiblyDoubled != 0 {
+		t.Errorf("stored %d, want 150; %+v, want 150 acknowledged, 3 resent, none doubled", stored, e)
+	}
+}
+
+// Without permission to read, everything is sent again and counted.
+func TestReadBackForbidden(t *testing.T) {
+	opts := &server.Options{
+		DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+		Users: []*server.User{
+			{Username: "admin", Password: "a"},
+			{Username: "sensor", Password: "s", Permissions: &server.Permissions{Publish: &server.SubjectPermission{
+				Deny: []string{"$JS.API.CONSUMER.>", "$JS.API.STREAM.MSG.>", "$JS.API.DIRECT.>"},
+			}}},
+		},
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server is not ready")
+	}
+	as := func(user, password string) *nats.Conn {
+		nc, err := nats.Connect("", append(ConnectionOptions("test", nil), nats.InProcessServer(srv), nats.UserInfo(user, password))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	p, stored := outage(t, as("sensor", "s"), as("admin", "a"), 0)
+	e := p.Ledger().Events
+	if stored != 250 || e.Acknowledged != 150 || e.Resent != 100 || e.PossiblyDoubled != 100 {
+		t.Errorf("stored %d, want 250; %+v, want 150 acknowledged, 100 resent and possibly doubled", stored, e)
+	}
+}

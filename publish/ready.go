@@ -1,0 +1,119 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// verifyPause is how long a transport waits before it looks again at a stream
+// that was not as it must be.
+const verifyPause = time.Second
+
+// verifyTimeout bounds one such look.
+const verifyTimeout = 5 * time.Second
+
+// jetStreamAPI is JetStream as the configuration reaches it.
+func (t *jetStream) jetStreamAPI() (jetstream.JetStream, error) {
+	js, err := jetstream.New(t.nc)
+	if t.cfg.Stream.Domain != "" {
+		js, err = jetstream.NewWithDomain(t.nc, t.cfg.Stream.Domain)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("use JetStream: %w", err)
+	}
+	return js, nil
+}
+
+// setUp looks after the stream; events are held back until it has succeeded.
+func (t *jetStream) setUp(ctx context.Context) error {
+	js, err := t.jetStreamAPI()
+	if err != nil {
+		return err
+	}
+	facts, err := setUpStream(ctx, js, t.cfg)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.notReady = err
+	if err != nil {
+		return err
+	}
+	t.stream, t.lastSeq = facts, max(t.lastSeq, facts.lastSeq)
+	t.changed.Broadcast()
+	return nil
+}
+
+// isReady says whether the stream has been looked after. If not, it is tried
+// now; what is wrong is logged when it changes, with the command that would put
+// it right.
+func (t *jetStream) isReady(ctx context.Context) bool {
+	t.mu.Lock()
+	done, before := t.stream != nil, t.notReady
+	t.mu.Unlock()
+	if done {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	err := t.setUp(ctx)
+	if err == nil {
+		t.p.opts.Log.Info("the stream is there: publishing begins", "stream", t.cfg.Stream.Name)
+		return true
+	}
+	if ctx.Err() == nil && (before == nil || before.Error() != err.Error()) {
+		t.p.opts.Log.Error("events are held back", "error", err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(verifyPause):
+	}
+	return false
+}
+
+// awaitReady waits until the stream has been looked after. A replay does not
+// wait longer than for an acknowledgement.
+func (t *jetStream) awaitReady(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.stream == nil && t.failed == nil && ctx.Err() == nil {
+		t.wait()
+	}
+	if t.failed != nil {
+		return t.failed
+	}
+	return ctx.Err()
+}
+
+// ready says what a new sensor waits for, or that the connection is gone.
+func (t *jetStream) ready() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.nc.IsConnected():
+		return disconnected(t.nc)
+	case t.stream != nil:
+		return nil
+	case t.notReady != nil:
+		return t.notReady
+	}
+	return errors.New("the stream has not been looked at yet")
+}
+
+// reload connects anew, for which the files of the login are read again. If they
+// are not right the connection stays.
+func (t *jetStream) reload() error {
+	if _, err := t.cfg.Auth.options(); err != nil {
+		return err
+	}
+	if len(t.cfg.Servers) == 0 {
+		return nil
+	}
+	if err := t.nc.ForceReconnect(); err != nil && !errors.Is(err, nats.ErrConnectionReconnecting) {
+		return fmt.Errorf("reconnect: %w", err)
+	}
+	return nil
+}
