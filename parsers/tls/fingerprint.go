@@ -1,0 +1,196 @@
+package tls
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"slices"
+)
+
+// ja4Len is the length of a JA4 fingerprint of up to 99 suites and extensions.
+const ja4Len = 36
+
+// fingerprints are those of the latest hellos, and the memory to make them.
+type fingerprints struct {
+	ja3, ja3s [md5.Size]byte
+	ja4       [ja4Len]byte
+	b         []byte
+	sorted    []uint16
+}
+
+// computeJA3 is the MD5 of version, suites, extensions, groups and point formats
+// in decimal, joined by dashes within and commas between lists, without the
+// values of RFC 8701 (Althouse, Atkinson, Atkins: "TLS Fingerprinting with JA3
+// and JA3S").
+func (f *fingerprints) computeJA3(version uint16, m *ClientHello) {
+	b := append(appendDecimal(f.b[:0], version), ',')
+	b = append(appendDashed(b, m.CipherSuites), ',')
+	b = append(appendDashed(b, m.Extensions), ',')
+	b = append(appendDashed(b, m.SupportedGroups), ',')
+	f.b = appendDashed(b, m.ECPointFormats)
+	f.ja3 = md5.Sum(f.b)
+}
+
+// computeJA3S is the MD5 of version, suite and extensions, as of JA3.
+func (f *fingerprints) computeJA3S(version, suite uint16, extensions []uint16) {
+	b := append(appendDecimal(f.b[:0], version), ',')
+	b = append(appendDecimal(b, suite), ',')
+	f.b = appendDashed(b, extensions)
+	f.ja3s = md5.Sum(f.b)
+}
+
+func appendDashed[N uint16 | uint32](b []byte, list []N) []byte {
+	first := true
+	for _, v := range list {
+		if grease(uint16(v)) {
+			continue
+		}
+		if !first {
+			b = append(b, '-')
+		}
+		first = false
+		b = appendDecimal(b, uint16(v))
+	}
+	return b
+}
+
+// appendDecimal is strconv.AppendUint for small numbers.
+func appendDecimal(b []byte, v uint16) []byte {
+	switch {
+	case v < 10:
+		return append(b, '0'+byte(v))
+	case v < 100:
+		return append(b, '0'+byte(v/10), '0'+byte(v%10))
+	case v < 1000:
+		return append(b, '0'+byte(v/100), '0'+byte(v/10%10), '0'+byte(v%10))
+	case v < 10000:
+		return append(b, '0'+byte(v/1000), '0'+byte(v/100%10), '0'+byte(v/10%10), '0'+byte(v%10))
+	default:
+		return append(b, '0'+byte(v/10000), '0'+byte(v/1000%10), '0'+byte(v/100%10), '0'+byte(v/10%10), '0'+byte(v%10))
+	}
+}
+
+// computeJA4 is the client's fingerprint of JA4 over TCP: t, version, d or i,
+// numbers of suites and extensions, first and last character of the first ALPN
+// protocol; then of the sorted suites, and of the sorted extensions with the
+// signature algorithms as sent, the first twelve digits of the SHA-256 of their
+// hex digits. Values of RFC 8701 count nowhere.
+func (f *fingerprints) computeJA4(version uint16, versions []uint16, m *ClientHello) {
+	if v := highest(versions); v != 0 {
+		version = v
+	}
+	a := f.ja4[:0]
+	a = append(append(a, 't'), ja4Version(version)...)
+	if slices.Contains(m.Extensions, extServerName) {
+		a = append(a, 'd')
+	} else {
+		a = append(a, 'i')
+	}
+	f.sorted = f.sorted[:0]
+	for _, v := range m.CipherSuites {
+		if !grease(uint16(v)) {
+			f.sorted = append(f.sorted, uint16(v))
+		}
+	}
+	a = appendCount(a, len(f.sorted))
+	suites := f.sorted
+	slices.Sort(suites)
+	n, extensions := 0, 0
+	for _, v := range m.Extensions {
+		if grease(v) {
+			continue
+		}
+		extensions++
+		if v != extServerName && v != extALPN {
+			f.sorted = append(f.sorted, v)
+			n++
+		}
+	}
+	a = appendCount(a, extensions)
+	a = appendALPN(a, m.ALPN)
+	a = f.appendDigest(append(a, '_'), suites, nil)
+	rest := f.sorted[len(f.sorted)-n:]
+	slices.Sort(rest)
+	f.appendDigest(append(a, '_'), rest, m.SignatureAlgorithms)
+}
+
+// appendDigest appends twelve digits of the digest of a list and, if there are
+// any, the signature algorithms; of an empty list they are zeros.
+func (f *fingerprints) appendDigest(a []byte, list, algorithms []uint16) []byte {
+	if len(list) == 0 {
+		return append(a, "000000000000"...)
+	}
+	b := appendCommas(f.b[:0], list)
+	if len(algorithms) > 0 {
+		b = appendCommas(append(b, '_'), algorithms)
+	}
+	f.b = b
+	sum := sha256.Sum256(b)
+	return appendHex(a, sum[:6])
+}
+
+// highest is the highest of the versions that are not to be ignored.
+func highest(versions []uint16) (high uint16) {
+	for _, v := range versions {
+		if !grease(v) {
+			high = max(high, v)
+		}
+	}
+	return high
+}
+
+func appendCommas(b []byte, list []uint16) []byte {
+	first := true
+	for _, v := range list {
+		if grease(v) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = appendHex16(b, v)
+	}
+	return b
+}
+
+func appendCount(b []byte, n int) []byte {
+	n = min(n, 99)
+	return append(b, '0'+byte(n/10), '0'+byte(n%10))
+}
+
+func ja4Version(v uint16) string {
+	switch v {
+	case tls13:
+		return "13"
+	case tls12:
+		return "12"
+	case tls11:
+		return "11"
+	case tls10:
+		return "10"
+	case ssl3:
+		return "s3"
+	case ssl2:
+		return "s2"
+	default:
+		return "00"
+	}
+}
+
+// appendALPN appends the first and the last character of the first protocol; if
+// one of them is no letter or digit, the first and the last hex digit of the
+// protocol.
+func appendALPN(b []byte, protocols []string) []byte {
+	if len(protocols) == 0 || protocols[0] == "" {
+		return append(b, "00"...)
+	}
+	first, last := protocols[0][0], protocols[0][len(protocols[0])-1]
+	if alphanumeric(first) && alphanumeric(last) {
+		return append(b, first, last)
+	}
+	return append(b, hexDigits[first>>4], hexDigits[last&15])
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
