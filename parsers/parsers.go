@@ -4,6 +4,7 @@ package parsers
 import (
 	"flowscope/parsers/dns"
 	"flowscope/parsers/ntp"
+	"flowscope/parsers/tls"
 	"flowscope/session"
 )
 
@@ -15,5 +16,6 @@ func All() []session.Factory {
 		dns.NewMDNS(),
 		dns.NewLLMNR(),
 		ntp.New(),
+		tls.New(),
 	}
 }

@@ -48,9 +48,30 @@ func streams(tb testing.TB, file string) (list []sessiontest.Stream) {
 	return list
 }
 
+// TestContract holds the contract against the traces of RFC 8448 and against
+// connections of our capture: with a HelloRetryRequest, with an alert, with
+// certificates of both sides. Those of TestOracle are held against it too.
 func TestContract(t *testing.T) {
-	for i, s := range streams(t, ownCapture) {
-		s.Name = fmt.Sprintf("%d", i)
+	sessiontest.TestSessionParser(t, New(), 0, rfcStream(t, "simple"), rfcStream(t, "retry"))
+	all := streams(t, ownCapture)
+	for _, i := range []int{6, 10, 11} {
+		s := all[i]
+		s.Name = fmt.Sprint("connection ", i)
 		sessiontest.TestSessionParser(t, New(), 0, s)
+	}
+}
+
+// TestContractOnCorpus has a hello in the form of SSL 2.0, hellos in several
+// segments, of post-quantum size, and a draft of TLS 1.3.
+func TestContractOnCorpus(t *testing.T) {
+	folder := sessiontest.Corpus(t, corpusFolder)
+	for _, name := range []string{
+		"arkime/pppoe.pcap", "arkime/tls-split-client-hello.pcap", "arkime/tls13.pcap", "suricata-verify/tls__tls-client-hello-frag-01.pcap",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range streams(t, folder+"/conformance/"+name) {
+				sessiontest.TestSessionParser(t, New(), 0, s)
+			}
+		})
 	}
 }

@@ -116,8 +116,15 @@ func TestJA4(t *testing.T) {
 // TestJA4Protocol has the examples of the publication for the first protocol.
 func TestJA4Protocol(t *testing.T) {
 	for _, tt := range []struct{ protocol, want string }{
-		{"h2", "h2"}, {"http/1.1", "h1"}, {"", "00"}, {"x", "xx"},
-		{"\xab", "ab"}, {"\xab\xcd", "ad"}, {"\x30\xab", "3b"}, {"\x30\x31\xab\xcd", "3d"}, {"\x30\xab\xcd\x31", "01"},
+		{"h2", "h2"},
+		{"http/1.1", "h1"},
+		{"", "00"},
+		{"x", "xx"},
+		{"\xab", "ab"},
+		{"\xab\xcd", "ad"},
+		{"\x30\xab", "3b"},
+		{"\x30\x31\xab\xcd", "3d"},
+		{"\x30\xab\xcd\x31", "01"},
 	} {
 		if got := string(appendALPN(nil, []string{tt.protocol})); got != tt.want {
 			t.Errorf("%q: %s, want %s", tt.protocol, got, tt.want)

@@ -36,11 +36,22 @@ func TestGREASE(t *testing.T) {
 func TestNamesOfPoints(t *testing.T) {
 	var s text
 	for _, tt := range []struct{ got, want string }{
-		{s.version(tls13), "TLS 1.3"}, {s.version(ssl3), "SSL 3.0"}, {s.version(0x7f12), "TLS 1.3 draft 18"}, {s.version(0x7f1c), "TLS 1.3 draft 28"},
-		{s.version(0x3a3a), "0x3a3a"}, {s.version(0x7f1d), "0x7f1d"},
-		{s.group(29), "x25519"}, {s.group(4588), "X25519MLKEM768"}, {s.group(0x2a2a), "0x2a2a"}, {s.group(0), "0x0000"},
-		{s.suite(0x1301), "TLS_AES_128_GCM_SHA256"}, {s.suite(0xfefe), "0xfefe"},
-		{s.number(alertName(40), 40), "handshake_failure"}, {s.number(alertName(121), 121), "ech_required"}, {s.number(alertName(99), 99), "99"}, {s.number(alertName(200), 200), "200"},
+		{s.version(tls13), "TLS 1.3"},
+		{s.version(ssl3), "SSL 3.0"},
+		{s.version(0x7f12), "TLS 1.3 draft 18"},
+		{s.version(0x7f1c), "TLS 1.3 draft 28"},
+		{s.version(0x3a3a), "0x3a3a"},
+		{s.version(0x7f1d), "0x7f1d"},
+		{s.group(29), "x25519"},
+		{s.group(4588), "X25519MLKEM768"},
+		{s.group(0x2a2a), "0x2a2a"},
+		{s.group(0), "0x0000"},
+		{s.suite(0x1301), "TLS_AES_128_GCM_SHA256"},
+		{s.suite(0xfefe), "0xfefe"},
+		{s.number(alertName(40), 40), "handshake_failure"},
+		{s.number(alertName(121), 121), "ech_required"},
+		{s.number(alertName(99), 99), "99"},
+		{s.number(alertName(200), 200), "200"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)

@@ -42,7 +42,6 @@ type parser struct {
 	done    bool // the summary is out
 
 	version, suite, group uint16
-	ssl2                  bool // the ClientHello had the form of SSL 2.0
 	retried               bool
 	again                 bool // the second ClientHello was seen
 	resumed               bool // by what ServerHello says, later by what follows

@@ -138,7 +138,8 @@ func TestOutcomes(t *testing.T) {
 		{"a server that was not seen", session.Fin, []step{c(hello12), c(ccs, sealed, app(50))}, "C H", Handshake{Outcome: "closed"}, time.Millisecond},
 		{"a gap in the certificate", session.Fin, []step{
 			c(hello12), s(reply, record(typeHandshake, tls12, handshakeMessage(messageCertificate, make([]byte, 996)...)...)[:400]),
-			{side: server, data: join(make([]byte, 5), helloDone), end: endGap(600)}, c(ccs, sealed), s(ccs, sealed),
+			{side: server, data: join(make([]byte, 5), helloDone), end: endGap(600)},
+			c(ccs, sealed), s(ccs, sealed),
 		}, "C S H", Handshake{Outcome: "established"}, 4 * time.Millisecond},
 		{"a gap over several records", session.Fin, []step{
 			c(hello12), s(reply), {side: server, data: join(helloDone), end: endGap(5000)}, c(ccs, sealed), s(ccs, sealed),
@@ -169,8 +170,12 @@ func TestOutcomes(t *testing.T) {
 			want := tt.want
 			want.Elapsed = int64(tt.elapsed)
 			for _, same := range []struct{ w, g *string }{
-				{&want.Version, &got.Version}, {&want.CipherSuite, &got.CipherSuite}, {&want.KeyShareGroup, &got.KeyShareGroup},
-				{&want.JA3, &got.JA3}, {&want.JA4, &got.JA4}, {&want.JA3S, &got.JA3S},
+				{&want.Version, &got.Version},
+				{&want.CipherSuite, &got.CipherSuite},
+				{&want.KeyShareGroup, &got.KeyShareGroup},
+				{&want.JA3, &got.JA3},
+				{&want.JA4, &got.JA4},
+				{&want.JA3S, &got.JA3S},
 			} {
 				*same.w = *same.g
 			}
