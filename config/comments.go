@@ -15,6 +15,8 @@ var comments = map[string]string{
 	"flow.udp_idle":           "Silence after which a UDP flow ends.",
 	"flow.other_idle":         "Silence after which any other flow ends.",
 	"flow.closing_tail":       "How long a closed TCP flow takes in late packets before its closed event.",
+	"flow.vlans_in_key":       "Whether flows are told apart by their VLANs; false for taps that see other ones in each direction.",
+	"flow.checksums":          "count bad checksums of IPv4, TCP, UDP and ICMP; drop packets that have one, which makes them undecodable; or off, look at none.",
 	"flow.fragment_timeout":   "How long the fragments of a datagram are kept while others are missing.",
 	"flow.max_fragmented":     "Fragmented datagrams kept at once, per worker; the oldest makes room. Each takes 64 KiB at most.",
 	"flow.max_fragment_bytes": "Memory of these per worker, in bytes.",

@@ -21,6 +21,14 @@ type Config struct {
 	// ClosingTail is how long a closed TCP flow takes in late packets before
 	// its closed event. Default 5s.
 	ClosingTail time.Duration `yaml:"closing_tail"`
+	// VLANsInKey tells flows apart by their VLANs. Without it, both directions
+	// may carry different ones; events then name those of the first packet.
+	// Default true.
+	VLANsInKey bool `yaml:"vlans_in_key"`
+	// Checksums says what is done with those of IPv4, TCP, UDP and ICMP: count
+	// the bad ones, drop (their packets are counted as undecodable), or off, to
+	// not look at them. Default count.
+	Checksums string `yaml:"checksums"`
 	// FragmentTimeout is how long fragments wait for the rest of their
 	// datagram. Default 30s.
 	FragmentTimeout time.Duration `yaml:"fragment_timeout"`
@@ -41,6 +49,9 @@ func DefaultConfig() Config {
 		UDPIdle:      60 * time.Second,
 		OtherIdle:    30 * time.Second,
 		ClosingTail:  5 * time.Second,
+
+		VLANsInKey: true,
+		Checksums:  ChecksumsCount,
 
 		FragmentTimeout: 30 * time.Second,
 		MaxFragmented:   4096,
@@ -71,6 +82,11 @@ func (c *Config) Validate() error {
 		if d.v < time.Millisecond || d.v > maxIdle {
 			return fmt.Errorf("%s: %v: want 1ms to %v", d.key, d.v, maxIdle)
 		}
+	}
+	switch c.Checksums {
+	case ChecksumsCount, ChecksumsDrop, ChecksumsOff:
+	default:
+		return fmt.Errorf("checksums: %q: want count, drop or off", c.Checksums)
 	}
 	if c.MaxFragmented < 1 || c.MaxFragmented > 1<<20 {
 		return fmt.Errorf("max_fragmented: %d: want 1 to %d", c.MaxFragmented, 1<<20)

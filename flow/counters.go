@@ -11,6 +11,8 @@ type Counters struct {
 	FlowsStarted uint64
 	FlowsEnded   [numReasons]uint64
 	FlowsActive  uint64
+	// Checksums counts by ChecksumKind, packets of all outcomes.
+	Checksums [numChecksumKinds]uint64
 	// PayloadSeen is the transport payload of all handled packets, in bytes;
 	// PayloadUp what was handed up; PayloadNoParser what nobody reads;
 	// PayloadTruncated what the capture does not hold.
@@ -31,6 +33,9 @@ func (c *Counters) Add(o *Counters) {
 	for i, n := range o.Packets {
 		c.Packets[i] += n
 	}
+	for i, n := range o.Checksums {
+		c.Checksums[i] += n
+	}
 	for i, n := range o.FlowsEnded {
 		c.FlowsEnded[i] += n
 	}
@@ -48,6 +53,17 @@ func (c *Counters) UndecodableByReason() map[string]uint64 {
 	for o := firstUndecodable; o < numOutcomes; o++ {
 		if c.Packets[o] > 0 {
 			m[o.String()] = c.Packets[o]
+		}
+	}
+	return m
+}
+
+// ChecksumsByKind returns the counts of the kinds that are not zero.
+func (c *Counters) ChecksumsByKind() map[string]uint64 {
+	m := map[string]uint64{}
+	for k, n := range c.Checksums {
+		if n > 0 {
+			m[ChecksumKind(k).String()] = n
 		}
 	}
 	return m

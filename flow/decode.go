@@ -26,6 +26,9 @@ type decoded struct {
 	swapped bool
 	// truncated says that the capture holds less than the IP header promises.
 	truncated bool
+	// checksums says what was found wrong with them; verify asks to look.
+	checksums checksums
+	verify    bool
 	tcpFlags  uint8
 	seq, ack  uint32
 	window    uint16
@@ -43,15 +46,28 @@ type decoded struct {
 	fragment fragment
 }
 
-// decoder walks headers. It keeps no state between packets but its seed.
+// decoder walks headers. It keeps no state between packets but its seed and how
+// it is configured.
 type decoder struct {
 	seed seed
+	// verify looks at checksums, dropBad makes packets undecodable whose
+	// checksum is bad, anyVLAN leaves VLANs out of keys.
+	verify, dropBad, anyVLAN bool
+}
+
+func newDecoder(cfg *Config) decoder {
+	return decoder{
+		seed:    newSeed(),
+		verify:  cfg.Checksums != ChecksumsOff,
+		dropBad: cfg.Checksums == ChecksumsDrop,
+		anyVLAN: !cfg.VLANsInKey,
+	}
 }
 
 // decode fills d from one packet.
 func (c *decoder) decode(p *ingest.Packet, d *decoded) {
-	d.path.vlans, d.path.tunnels = 0, 0
-	d.truncated = false
+	d.path.reset()
+	d.truncated, d.checksums, d.verify = false, 0, c.verify
 	h := header{data: p.Data, wire: p.Length}
 	d.outcome = linkHeader(p.Interface.LinkType, &h)
 	if d.outcome == Handled {
@@ -63,7 +79,7 @@ func (c *decoder) decode(p *ingest.Packet, d *decoded) {
 // resume goes on after the IP header of a datagram made of fragments.
 func (c *decoder) resume(r *reassembled, d *decoded) {
 	d.path = r.path
-	d.truncated = false
+	d.truncated, d.checksums, d.verify = false, 0, c.verify
 	h := header{data: r.data, wire: len(r.data)}
 	var src, dst []byte
 	size := 4
@@ -85,6 +101,13 @@ func (c *decoder) resume(r *reassembled, d *decoded) {
 // walk peels from h on and finishes the key.
 func (c *decoder) walk(h *header, d *decoded) Outcome {
 	o := c.peel(h, d)
+	d.path.keyed = d.path.vlans
+	if c.anyVLAN {
+		d.path.keyed = 0
+	}
+	if c.dropBad && d.checksums&(badIP|badTransport) != 0 {
+		return BadChecksum
+	}
 	if o == Handled {
 		d.key.Scope = c.seed.scopeOf(&d.path)
 		d.hash = c.seed.hash(&d.key)
@@ -146,7 +169,7 @@ func (h *header) toIP(p *path) Outcome {
 		case pppFrame:
 			o = ppp(h)
 		case mplsStack:
-			o = mpls(h)
+			o = mpls(h, p)
 		}
 		if o != Handled {
 			return o
@@ -250,12 +273,13 @@ func llc(h *header) Outcome {
 // mpls reads label stack entries up to the bottom (RFC 3032 section 2.1). What
 // follows is told by its first nibble (RFC 4928): IP, or an Ethernet frame,
 // with or without a control word (RFC 4448).
-func mpls(h *header) Outcome {
+func mpls(h *header, p *path) Outcome {
 	for range maxLayers {
 		if len(h.data) < 4 {
 			return ShortLink
 		}
 		bottom := h.data[2]&1 != 0
+		p.addLabel(binary.BigEndian.Uint32(h.data)>>12, true)
 		h.advance(4)
 		if !bottom {
 			continue

@@ -32,7 +32,7 @@ func look(d *decoded) seen {
 	if d.swapped {
 		a, b = b, a
 	}
-	x := d.path.exported()
+	x := newExtra(&d.path)
 	return seen{
 		Outcome: "handled", Src: a.String(), Dst: b.String(), Proto: d.key.Proto.String(),
 		Payload: string(d.payload), Length: d.payloadLength, VLANs: x.vlans, Tunnels: x.tunnels,
@@ -119,12 +119,12 @@ func TestDecode(t *testing.T) {
 		"gre with key": {
 			linkRaw,
 			serialize(t, inner(ip4("192.0.2.1", "192.0.2.2", layers.IPProtocolGRE), &layers.GRE{KeyPresent: true, Key: 99, Protocol: layers.EthernetTypeIPv4})...),
-			with(func(s *seen) { s.Tunnels = []Tunnel{{"gre", 99}} }),
+			with(func(s *seen) { s.Tunnels = []Tunnel{{Type: "gre", ID: 99}} }),
 		},
 		"vxlan": {
 			linkRaw,
 			serialize(t, inner(outer, udpHeader(outer, 5, 4789), &layers.VXLAN{ValidIDFlag: true, VNI: 77}, etherHeader(layers.EthernetTypeIPv4))...),
-			with(func(s *seen) { s.Tunnels = []Tunnel{{"vxlan", 77}} }),
+			with(func(s *seen) { s.Tunnels = []Tunnel{{Type: "vxlan", ID: 77}} }),
 		},
 		"vxlan's port alone": {
 			linkRaw,
@@ -134,7 +134,7 @@ func TestDecode(t *testing.T) {
 		"geneve": {
 			linkRaw,
 			serialize(t, inner(outer, udpHeader(outer, 5, 6081), gopacket.Payload([]byte{0, 0, 0x65, 0x58, 0, 0, 9, 0}), etherHeader(layers.EthernetTypeIPv4))...),
-			with(func(s *seen) { s.Tunnels = []Tunnel{{"geneve", 9}} }),
+			with(func(s *seen) { s.Tunnels = []Tunnel{{Type: "geneve", ID: 9}} }),
 		},
 		"other protocol": {
 			linkRaw,

@@ -115,10 +115,13 @@ func (e *Event) Info(info *Info) {
 	info.Source = e.table.sources.name(f.source)
 	if f.state&hasExtra != 0 {
 		x := e.table.extra[slot(e.Slot)]
-		info.VLANs, info.Tunnels = x.vlans, x.tunnels
+		info.VLANs, info.Tunnels, info.Quoted = x.vlans, x.tunnels, x.quoted
+		if e.Kind == Anomalous {
+			info.Quoted = x.latest
+		}
 		return
 	}
-	info.VLANs, info.Tunnels = nil, nil
+	info.VLANs, info.Tunnels, info.Quoted = nil, nil, nil
 	if f.key.Scope != 0 {
 		var n int
 		info.vlans, n, _ = scopeVLANs(f.key.Scope)

@@ -80,12 +80,7 @@ func (f *Flow) Ports() (src, dst uint16) {
 
 // Endpoints returns address and port of initiator and responder.
 func (f *Flow) Endpoints() (src, dst netip.AddrPort) {
-	a := netip.AddrPortFrom(f.key.addrA(), f.key.PortA)
-	b := netip.AddrPortFrom(f.key.addrB(), f.key.PortB)
-	if f.state&initiatorB != 0 {
-		return b, a
-	}
-	return a, b
+	return f.key.endpoints(f.state&initiatorB != 0)
 }
 
 // SetIdle replaces the flow's idle time-out, rounded to milliseconds.

@@ -17,7 +17,7 @@ const maxSensorInID = 255
 //   - 4 or 6, the IP version, and the protocol number, one byte each;
 //   - address and port of the normalised key's lower, then of its upper endpoint
 //     (4 or 16 and 2 bytes), and the ICMP echo identifier, 2 bytes;
-//   - the number of VLANs, one byte, and each VLAN in 2 bytes;
+//   - the number of VLANs in the key, one byte, and each VLAN in 2 bytes;
 //   - the number of tunnels, one byte, and each one's kind (1 byte) and id (8);
 //   - the time of the flow's first packet in nanoseconds since 1970, 8 bytes;
 //   - n, how many earlier flows had the same key and the same first time, 4 bytes.
@@ -41,8 +41,8 @@ func newID(sensor string, k *Key, p *path, first ingest.Timestamp, n uint32) ID 
 	b = append(b, k.B[:size]...)
 	b = binary.BigEndian.AppendUint16(b, k.PortB)
 	b = binary.BigEndian.AppendUint16(b, k.Sub)
-	b = append(b, p.vlans)
-	for _, v := range p.vlan[:p.vlans] {
+	b = append(b, p.keyed)
+	for _, v := range p.vlan[:p.keyed] {
 		b = binary.BigEndian.AppendUint16(b, v)
 	}
 	b = append(b, p.tunnels)

@@ -31,6 +31,25 @@ type Tunnel struct {
 	// ID is the layer's identifier that belongs to the key (VNI, VSID, key), 0
 	// where the type has none.
 	ID uint64
+	// SideIDs are identifiers that each side chooses for what it sends, as in
+	// its first packet: the endpoint identifier of gtpu (TEID), the call of GRE
+	// version 1, the session of erspan, the labels of mpls, outermost first.
+	SideIDs [2][]uint32
+}
+
+// Quoted names the flow of the packet that an ICMP error quotes.
+type Quoted struct {
+	// ID is that flow's, if it was being tracked when the error came; HasID
+	// says so.
+	ID    ID
+	HasID bool
+	// CommunityID is that flow's, if the quotation reaches as far as its ports;
+	// HasCommunityID says so.
+	CommunityID    CommunityID
+	HasCommunityID bool
+	Transport      Transport
+	// Src sent the quoted packet, Dst did not get it; ports as in Info.
+	Src, Dst netip.AddrPort
 }
 
 // Info is what an event says of its flow.
@@ -45,6 +64,9 @@ type Info struct {
 	Src, Dst netip.AddrPort
 	VLANs    []uint16
 	Tunnels  []Tunnel
+	// Quoted is the flow that an ICMP error quotes: of an anomaly the one that
+	// it is about, else the first; nil if there is none.
+	Quoted *Quoted
 	// Source is the capture file or network interface of the first packet.
 	Source string
 

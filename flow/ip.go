@@ -33,6 +33,7 @@ func ipv4(h *header, d *decoded) Outcome {
 	total := int(binary.BigEndian.Uint16(b[2:]))
 	if total == 0 { // segmentation offload: the length is the rest of the frame
 		total = h.wire
+		d.verify = false
 	}
 	if total < ihl {
 		return BadIPLength
@@ -45,6 +46,9 @@ func ipv4(h *header, d *decoded) Outcome {
 	}
 	d.ipLength = total
 	b = h.data
+	if d.verify {
+		d.ipv4Checksum(b[:ihl])
+	}
 	frag := binary.BigEndian.Uint16(b[6:])
 	proto := b[9]
 	h.advance(ihl)
@@ -65,8 +69,13 @@ func ipv6(h *header, d *decoded) Outcome {
 		return ShortIP
 	}
 	total := fixed + int(binary.BigEndian.Uint16(b[4:]))
-	if total == fixed && b[6] != 59 { // jumbogram or offload: the rest of the frame
-		total = max(h.wire, fixed)
+	if total == fixed && b[6] != 59 {
+		if n := jumboLength(b); n > maxDatagram && n <= h.wire-fixed {
+			total = fixed + n
+		} else { // segmentation offload: the rest of the frame
+			total = max(h.wire, fixed)
+			d.verify = false
+		}
 	}
 	if o := h.bound(total, d); o != Handled {
 		return o
@@ -82,6 +91,9 @@ func ipv6(h *header, d *decoded) Outcome {
 				return ShortIP
 			}
 			n = (int(h.data[1]) + 1) * 8
+			if proto == 43 && h.data[3] != 0 || proto == 60 && h.data[2] == optionHomeAddress {
+				d.verify = false // made for other addresses than the header's (RFC 8200 section 8.1, RFC 6275 section 11.3.1)
+			}
 		case 51: // authentication (RFC 4302 section 2.2)
 			if len(h.data) < 8 {
 				return ShortIP
@@ -110,6 +122,35 @@ func ipv6(h *header, d *decoded) Outcome {
 		h.advance(n)
 	}
 	return TooDeep
+}
+
+// optionHomeAddress is a destination option that replaces the source (RFC 6275
+// section 6.3).
+const optionHomeAddress = 0xc9
+
+// jumboLength returns the payload length that a hop-by-hop header right after the
+// fixed header gives (RFC 2675 section 2).
+// It is 0 if there is none.
+func jumboLength(b []byte) int {
+	const jumbo, pad1 = 0xc2, 0
+	if b[6] != 0 || len(b) < 48 {
+		return 0
+	}
+	end := min(40+(int(b[41])+1)*8, len(b))
+	for o := b[42:end]; len(o) > 0; {
+		if o[0] == pad1 {
+			o = o[1:]
+			continue
+		}
+		if len(o) < 2 || len(o) < 2+int(o[1]) {
+			break
+		}
+		if o[0] == jumbo && o[1] == 4 {
+			return int(binary.BigEndian.Uint32(o[2:]))
+		}
+		o = o[2+int(o[1]):]
+	}
+	return 0
 }
 
 // bound cuts h to the length that an IP header gives, so that padding of the

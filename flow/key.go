@@ -68,18 +68,18 @@ const (
 
 // scopeOf returns the scope for a packet's VLANs and tunnels.
 func (s *seed) scopeOf(p *path) uint64 {
-	if p.vlans == 0 && p.tunnels == 0 {
+	if p.keyed == 0 && p.tunnels == 0 {
 		return 0
 	}
-	if p.tunnels == 0 && p.vlans <= maxPackedVLANs {
-		scope := uint64(p.vlans) << scopeCountShift
-		for i, v := range p.vlan[:p.vlans] {
+	if p.tunnels == 0 && p.keyed <= maxPackedVLANs {
+		scope := uint64(p.keyed) << scopeCountShift
+		for i, v := range p.vlan[:p.keyed] {
 			scope |= uint64(v) << (scopeVLANBits * i)
 		}
 		return scope
 	}
 	h := s[0]
-	for _, v := range p.vlan[:p.vlans] {
+	for _, v := range p.vlan[:p.keyed] {
 		h = mum(h^uint64(v), s[1]|1)
 	}
 	for i := range p.tunnels {

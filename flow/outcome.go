@@ -16,6 +16,7 @@ const (
 	BadIPLength
 	ShortTransport
 	BadTransport
+	BadChecksum // and the configuration says to drop such
 	TooDeep
 	BadFragment      // cannot belong to any datagram
 	FragmentConflict // overlaps another with different bytes
@@ -30,7 +31,7 @@ const firstUndecodable = UnknownLinkType
 var outcomeNames = [numOutcomes]string{
 	"handled", "not_ip", "fragment_held",
 	"link_type", "short_link_header", "short_ip_header", "bad_ip_header", "bad_ip_length",
-	"short_transport_header", "bad_transport_header", "too_deep",
+	"short_transport_header", "bad_transport_header", "bad_checksum", "too_deep",
 	"bad_fragment", "fragment_conflict", "fragment_timeout", "fragment_cap",
 }
 

@@ -4,16 +4,38 @@ package flow
 const (
 	maxVLANs   = 8
 	maxTunnels = 8
+	maxLabels  = 8
 	maxLayers  = 24 // headers of all kinds between the frame and the transport
 )
 
-// path is what lies between the frame and the tracked IP header and counts for
-// the flow's key. MPLS labels and PPPoE sessions are peeled off without trace:
-// they differ per direction.
+// path is what lies between the frame and the tracked IP header. VLANs and
+// tunnels count for the flow's key. Labels are identifiers that each direction
+// chooses for itself: they are noted and count for nothing. PPPoE sessions are
+// peeled off without trace.
 type path struct {
-	vlans, tunnels uint8
-	vlan           [maxVLANs]uint16
-	tunnel         [maxTunnels]tunnelLayer
+	vlans, tunnels, labels uint8
+	keyed                  uint8 // how many of the VLANs count for the key: all, or none
+	vlan                   [maxVLANs]uint16
+	tunnel                 [maxTunnels]tunnelLayer
+	label                  [maxLabels]pathLabel
+}
+
+// pathLabel is the identifier of a tunnel layer, or of MPLS before that layer.
+type pathLabel struct {
+	id    uint32
+	layer uint8 // index into path.tunnel
+	mpls  bool
+}
+
+func (p *path) reset() { p.vlans, p.tunnels, p.labels, p.keyed = 0, 0, 0, 0 }
+
+// addLabel notes an identifier of the tunnel layer that is added next; those
+// beyond the limit are left out.
+func (p *path) addLabel(id uint32, mpls bool) {
+	if p.labels < maxLabels {
+		p.label[p.labels] = pathLabel{id, p.tunnels, mpls}
+		p.labels++
+	}
 }
 
 type tunnelKind uint8
@@ -29,6 +51,9 @@ const (
 )
 
 var tunnelNames = [...]string{"", "ipip", "gre", "erspan", "vxlan", "geneve", "gtpu", "teredo"}
+
+// tunnelMPLS is the type of Tunnel under which the labels of MPLS stand.
+const tunnelMPLS = "mpls"
 
 func (k tunnelKind) String() string { return tunnelNames[k] }
 
@@ -55,18 +80,4 @@ func (p *path) addTunnel(kind tunnelKind, id uint64) bool {
 	p.tunnel[p.tunnels] = tunnelLayer{kind, id}
 	p.tunnels++
 	return true
-}
-
-// exportedPath is a path in the form of Info.
-type exportedPath struct {
-	vlans   []uint16
-	tunnels []Tunnel
-}
-
-func (p *path) exported() exportedPath {
-	e := exportedPath{vlans: append([]uint16(nil), p.vlan[:p.vlans]...)}
-	for _, t := range p.tunnel[:p.tunnels] {
-		e.tunnels = append(e.tunnels, Tunnel{Type: t.kind.String(), ID: t.id})
-	}
-	return e
 }

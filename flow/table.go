@@ -35,7 +35,7 @@ type Table struct {
 	starts    starts
 	lru       lru
 	fragments *defragmenter
-	extra     map[slot]exportedPath // of flows whose scope does not tell their path
+	extra     map[slot]*extra // of flows with hasExtra
 	sources   sources
 	clock     ingest.Timestamp
 	begun     bool // the clock is set
@@ -43,6 +43,8 @@ type Table struct {
 	batch     [lookAhead]decoded
 	touched   uint64
 	waiting   []waiting // what is counted and not handed up yet
+	raised    uint32    // anomalies of the packet being handled
+	quoted    decoded   // scratch of quote
 
 	counters Counters
 	mu       sync.Mutex // guards shared
@@ -59,10 +61,10 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 		cfg:     cfg,
 		sensor:  sensor,
 		next:    next,
-		decoder: decoder{seed: newSeed()},
+		decoder: newDecoder(&cfg),
 		store:   newStore(),
 		starts:  starts{limit: cfg.MaxFlows},
-		extra:   map[slot]exportedPath{},
+		extra:   map[slot]*extra{},
 	}
 	t.event.table = t
 	t.timers = newTimers(&t.store)
@@ -104,6 +106,9 @@ func (t *Table) handle(packets []ingest.Packet) {
 	for i := range packets {
 		p, d := &packets[i], &t.batch[i]
 		t.moveTo(p.Clock)
+		if d.checksums != 0 {
+			t.countChecksums(d)
+		}
 		if d.outcome == FragmentHeld {
 			t.fragment(p, d)
 			continue
@@ -284,20 +289,30 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	f := t.store.at(n)
 	side := f.side(d.swapped)
 	f.count(p, d, side)
+	if d.path.labels > 0 && f.stats.Sides[side].Packets == d.frames {
+		t.addLabels(n, f, d, side)
+	}
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
 	if d.key.Proto == TCP {
 		t.tcp(f, d, side)
 	}
+	if d.key.Proto == ICMP || d.key.Proto == ICMPv6 {
+		t.quote(n, f, d)
+	}
 	if f.state&closing == 0 {
 		f.lastClock = t.clock
 	}
+	w := waiting{p, d, n, side, opened}
 	if opened || d.key.Proto == UDP {
-		t.waiting = append(t.waiting, waiting{p, d, n, side, opened})
-		return
+		t.waiting = append(t.waiting, w)
+	} else {
+		t.counters.PayloadNoParser += uint64(len(d.payload))
+		t.timers.advance(n)
 	}
-	t.counters.PayloadNoParser += uint64(len(d.payload))
-	t.timers.advance(n)
+	if t.raised != 0 {
+		t.sendRaised(n, &w)
+	}
 }
 
 // find returns the slot of a packet's flow, noSlot if it begins one: because
@@ -340,6 +355,9 @@ func (t *Table) fragment(p *ingest.Packet, d *decoded) {
 	}
 	t.counters.Packets[FragmentHeld] -= r.frames
 	t.decoder.resume(r, d)
+	if d.checksums != 0 {
+		t.countChecksums(d)
+	}
 	if d.outcome == FragmentHeld {
 		t.fragment(p, d)
 		return
@@ -348,6 +366,29 @@ func (t *Table) fragment(p *ingest.Packet, d *decoded) {
 	if d.outcome == Handled {
 		t.packet(p, d)
 		t.handUp() // the payload is in memory of the defragmenter
+	}
+}
+
+// countChecksums counts what was found of a packet's checksums.
+func (t *Table) countChecksums(d *decoded) {
+	c := &t.counters.Checksums
+	if d.checksums&badIP != 0 {
+		c[ChecksumIP]++
+	}
+	if d.checksums&offloaded != 0 {
+		c[ChecksumOffloaded]++
+	}
+	if d.checksums&badTransport != 0 {
+		switch d.key.Proto {
+		case TCP:
+			c[ChecksumTCP]++
+		case UDP:
+			c[ChecksumUDP]++
+		case ICMP:
+			c[ChecksumICMP]++
+		case ICMPv6:
+			c[ChecksumICMPv6]++
+		}
 	}
 }
 
@@ -373,13 +414,24 @@ func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	}
 	f.id = newID(t.sensor, &d.key, &d.path, p.Time, t.starts.count(d.hash, p.Time))
 	f.community = communityID(&d.key, swapped)
-	if _, _, ok := scopeVLANs(d.key.Scope); !ok {
-		t.extra[n] = d.path.exported()
+	if _, _, ok := scopeVLANs(d.key.Scope); !ok || d.path.vlans > d.path.keyed {
+		t.extra[n] = newExtra(&d.path)
 		f.state |= hasExtra
 	}
 	t.lru.added(&t.store, n, t.clock)
 	t.counters.FlowsStarted++
 	return n
+}
+
+// addLabels takes down the labels of a side's first packet.
+func (t *Table) addLabels(n slot, f *Flow, d *decoded, side Side) {
+	x := t.extra[n]
+	if x == nil {
+		x = newExtra(&d.path)
+		t.extra[n] = x
+		f.state |= hasExtra
+	}
+	x.addLabels(&d.path, side)
 }
 
 // end closes a flow for a reason decided at a time, and frees its slot.
@@ -416,6 +468,7 @@ func (t *Table) begin(n slot, f *Flow, kind EventKind, at ingest.Timestamp) *Eve
 	e := &t.event
 	e.Kind, e.Time, e.Slot, e.Flow = kind, at, uint32(n), f
 	e.Side, e.Reason, e.Truncated, e.Data, e.Length = 0, 0, false, nil, 0
+	e.Anomaly, e.Detail = nil, ""
 	return e
 }
 

@@ -36,6 +36,9 @@ func (d *decoded) udp(h *header) Outcome {
 		return BadTransport
 	}
 	d.normalise(binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
+	if d.verify && len(b) >= length && length == h.wire {
+		d.transportChecksum(b[:length], 6)
+	}
 	d.payloadLength = length - 8
 	d.payload = b[8:min(length, len(b))]
 	return Handled
@@ -55,6 +58,9 @@ func (d *decoded) tcp(h *header) Outcome {
 	d.normalise(binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
 	d.seq, d.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	d.tcpFlags, d.window = b[13], binary.BigEndian.Uint16(b[14:])
+	if d.verify && len(b) == h.wire {
+		d.transportChecksum(b, 16)
+	}
 	d.payloadLength = h.wire - n
 	d.payload = b[min(n, len(b)):]
 	return Handled
@@ -87,6 +93,9 @@ func (d *decoded) icmp(h *header, proto Transport) Outcome {
 	d.payloadLength = h.wire - n
 	d.payload = b[min(n, len(b)):]
 	d.normalise(src, dst)
+	if d.verify && len(b) == h.wire {
+		d.transportChecksum(b, 2)
+	}
 	return Handled
 }
 

@@ -38,13 +38,14 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 		return Handled, false
 	}
 	inner := header{data: h.data[8:min(length, len(h.data))], wire: length - 8}
-	id, ok := uint64(0), false
+	id, label, ok := uint64(0), uint32(0), false
 	switch kind {
 	case tunnelVXLAN:
 		id, ok = vxlan(&inner, dst == portVXLANGPE)
 	case tunnelGeneve:
 		id, ok = geneve(&inner)
 	case tunnelGTPU:
+		label = binary.BigEndian.Uint32(inner.labelBytes(4))
 		ok = gtpu(&inner)
 	case tunnelTeredo:
 		ok = teredo(&inner)
@@ -52,9 +53,21 @@ func udpTunnel(h *header, p *path) (Outcome, bool) {
 	if !ok || !inner.plausible() {
 		return Handled, false
 	}
+	if kind == tunnelGTPU {
+		p.addLabel(label, false)
+	}
 	p.addTunnel(kind, id)
 	*h = inner
 	return Handled, true
+}
+
+// labelBytes returns the four bytes at an offset, zeros where the packet is too
+// short.
+func (h *header) labelBytes(at int) []byte {
+	if len(h.data) < at+4 {
+		return []byte{0, 0, 0, 0}
+	}
+	return h.data[at : at+4]
 }
 
 // vxlan reads a VXLAN header (RFC 7348 section 5), or one with the generic
@@ -174,6 +187,7 @@ func gre(h *header, p *path) (Outcome, bool) {
 	version := flags & versionMask
 	inner := *h
 	n, id := 4, uint64(0)
+	label, hasLabel := uint32(0), false
 	if flags&(checksum|routing) != 0 {
 		n += 4
 	}
@@ -186,6 +200,8 @@ func gre(h *header, p *path) (Outcome, bool) {
 			if proto == etherTEB {
 				id >>= 8 // the low byte is NVGRE's FlowID
 			}
+		} else {
+			label, hasLabel = uint32(binary.BigEndian.Uint16(inner.data[n+2:])), true // behind the payload's length
 		}
 		n += 4
 	}
@@ -207,6 +223,9 @@ func gre(h *header, p *path) (Outcome, bool) {
 		return Handled, false
 	case proto == etherERSPAN || proto == etherERSPAN3:
 		kind, id = tunnelERSPAN, 0
+		if hasLabel = flags&sequence != 0; hasLabel {
+			label = uint32(binary.BigEndian.Uint16(inner.labelBytes(0)[2:])) & 0x3ff
+		}
 		if !erspan(&inner, flags&sequence != 0) {
 			return Handled, false
 		}
@@ -215,6 +234,9 @@ func gre(h *header, p *path) (Outcome, bool) {
 	}
 	if !inner.plausible() {
 		return Handled, false
+	}
+	if hasLabel {
+		p.addLabel(label, false)
 	}
 	p.addTunnel(kind, id)
 	*h = inner
@@ -283,7 +305,8 @@ func (h *header) plausible() bool {
 				return false
 			}
 		case mplsStack:
-			if mpls(&in) != Handled {
+			var none path
+			if mpls(&in, &none) != Handled {
 				return false
 			}
 		case ipPacket:

@@ -40,7 +40,8 @@ func (p *sourcePair) encoded(source string) []byte {
 
 // encoded returns the flow's map, valid until the next call.
 func (m *flowMap) encoded(f *flow.Info) []byte {
-	if m.id != f.ID || len(m.buf) == 0 || f.ID == (flow.ID{}) {
+	changes := len(f.Tunnels) > 0 || f.Quoted != nil // may say more than the last time
+	if m.id != f.ID || len(m.buf) == 0 || f.ID == (flow.ID{}) || changes {
 		m.buf = appendFlow(m.buf[:0], f, &m.source)
 		m.id = f.ID
 	}
@@ -77,6 +78,10 @@ func appendFlow(b []byte, f *flow.Info, source *sourcePair) []byte {
 		for i := range f.Tunnels {
 			b = appendTunnel(b, &f.Tunnels[i])
 		}
+	}
+	if f.Quoted != nil {
+		pairs++
+		b = appendQuoted(b, f.Quoted)
 	}
 	if f.Source != "" {
 		pairs++
@@ -131,11 +136,43 @@ func hasPorts(t flow.Transport) bool {
 }
 
 func appendTunnel(b []byte, t *flow.Tunnel) []byte {
-	if t.ID == 0 {
-		b = pack.MapHeader(b, 1)
-		return pack.TextString(pack.String(b, "type"), t.Type)
+	m := pack.BeginMap(b)
+	m.Key("type")
+	m.B = pack.TextString(m.B, t.Type)
+	if t.ID != 0 {
+		m.Uint("id", t.ID)
 	}
-	b = pack.MapHeader(b, 2)
-	b = pack.TextString(pack.String(b, "type"), t.Type)
-	return pack.Uint(pack.String(b, "id"), t.ID)
+	for side, key := range [2]string{"ids_initiator", "ids_responder"} {
+		if ids := t.SideIDs[side]; len(ids) != 0 {
+			m.Key(key)
+			m.B = pack.ArrayHeader(m.B, len(ids))
+			for _, id := range ids {
+				m.B = pack.Uint(m.B, uint64(id))
+			}
+		}
+	}
+	return m.End()
+}
+
+// appendQuoted appends the key and the map of the flow that an ICMP error quotes.
+func appendQuoted(b []byte, q *flow.Quoted) []byte {
+	b = append(b, "\xa6quoted"...)
+	start, pairs := len(b), 1
+	b = append(b, 0x80)
+	if q.HasID {
+		pairs++
+		b = append(b, "\xa2id\xd9\x20"...)
+		b = appendHexID(b, (*[16]byte)(&q.ID))
+	}
+	if q.HasCommunityID {
+		pairs++
+		b = append(b, "\xaccommunity_id\xbe1:"...)
+		b = appendBase64Digest(b, (*[20]byte)(&q.CommunityID))
+	}
+	b = append(b, "\xa9transport"...)
+	b = appendTransport(b, q.Transport)
+	b, pairs = appendEnd(b, "\xa6src_ip", "\xa8src_port", q.Src, q.Transport, pairs)
+	b, pairs = appendEnd(b, "\xa6dst_ip", "\xa8dst_port", q.Dst, q.Transport, pairs)
+	b[start] |= byte(pairs)
+	return b
 }

@@ -45,6 +45,8 @@ func readFlow(f *fields) *flow.Info {
 			for range f.array() {
 				info.Tunnels = append(info.Tunnels, readTunnel(f))
 			}
+		case "quoted":
+			info.Quoted = readQuoted(f)
 		case "source":
 			info.Source = f.string()
 		default:
@@ -114,9 +116,51 @@ func readTunnel(f *fields) (t flow.Tunnel) {
 			t.Type = f.string()
 		case "id":
 			t.ID = f.uint()
+		case "ids_initiator":
+			t.SideIDs[flow.Initiator] = readIDs(f)
+		case "ids_responder":
+			t.SideIDs[flow.Responder] = readIDs(f)
 		default:
 			f.pass()
 		}
 	}
 	return t
+}
+
+func readIDs(f *fields) (ids []uint32) {
+	for range f.array() {
+		ids = append(ids, uint32(f.uintUpTo(math.MaxUint32)))
+	}
+	return ids
+}
+
+// readQuoted is the reverse of appendQuoted.
+func readQuoted(f *fields) *flow.Quoted {
+	var (
+		q                flow.Quoted
+		srcIP, dstIP     netip.Addr
+		srcPort, dstPort uint16
+	)
+	for range f.mapOf("quoted") {
+		switch f.key {
+		case "id":
+			q.ID, q.HasID = readFlowID(f), true
+		case "community_id":
+			q.CommunityID, q.HasCommunityID = readCommunityID(f), true
+		case "transport":
+			q.Transport = readTransport(f)
+		case "src_ip":
+			srcIP = readAddr(f)
+		case "src_port":
+			srcPort = uint16(f.uintUpTo(math.MaxUint16))
+		case "dst_ip":
+			dstIP = readAddr(f)
+		case "dst_port":
+			dstPort = uint16(f.uintUpTo(math.MaxUint16))
+		default:
+			f.pass()
+		}
+	}
+	q.Src, q.Dst = netip.AddrPortFrom(srcIP, srcPort), netip.AddrPortFrom(dstIP, dstPort)
+	return &q
 }

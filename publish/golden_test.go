@@ -33,6 +33,18 @@ func goldenEvents(t *testing.T, r *session.Registry) map[string]*session.Session
 	}
 	icmp := about(session.Started, "flow", "started", 0)
 	icmp.Flow = &flow.Info{ID: flow.ID{15: 2}, Transport: flow.ICMP, Src: fakeAddr("192.0.2.1:8"), Dst: fakeAddr("192.0.2.2:0"), Source: "eth0"}
+	quoting := about(session.Started, "flow", "started", 0)
+	quoting.Flow = &flow.Info{
+		ID: flow.ID{15: 4}, Transport: flow.ICMP, Src: fakeAddr("192.0.2.1:3"), Dst: fakeAddr("192.0.2.2:3"), Source: "eth0",
+		Tunnels: []flow.Tunnel{
+			{Type: "mpls", SideIDs: [2][]uint32{{16, 1048575}, {17}}},
+			{Type: "gtpu", SideIDs: [2][]uint32{{0xfedcba98}, {1}}},
+		},
+		Quoted: &flow.Quoted{
+			ID: flow.ID{15: 5}, HasID: true, CommunityID: flow.CommunityID{19: 1}, HasCommunityID: true,
+			Transport: flow.UDP, Src: fakeAddr("192.0.2.2:40000"), Dst: fakeAddr("192.0.2.1:53"),
+		},
+	}
 	other := about(session.Started, "flow", "started", 0)
 	other.Flow = &flow.Info{ID: flow.ID{15: 3}, Transport: 89, Src: fakeAddr("192.0.2.1:0"), Dst: fakeAddr("224.0.0.5:0"), Source: "eth0"}
 	parserClosed := about(session.ParserClosed, "dns", "parser_closed", 3)
@@ -52,7 +64,7 @@ func goldenEvents(t *testing.T, r *session.Registry) map[string]*session.Session
 	sensor := about(session.Sensor, "sensor", "heartbeat", 70000)
 	sensor.Flow, sensor.Message = nil, &mode{kind: "heartbeat", N: -40000}
 	return map[string]*session.SessionEvent{
-		"started": started, "started_ipv6_tunnels": v6, "started_icmp": icmp, "started_other_transport": other,
+		"started": started, "started_ipv6_tunnels": v6, "started_icmp": icmp, "started_other_transport": other, "started_quoting": quoting,
 		"application": queryEvent(t, r), "parser_closed": parserClosed, "anomaly": anomaly,
 		"closed": closedEvent(t, r), "closed_tcp": tcp, "tick": tick, "sensor": sensor,
 	}

@@ -73,6 +73,8 @@ type Packets struct {
 	FragmentsHeld uint64  `json:"fragments_held"`
 	Undecodable   Reasons `json:"undecodable"`
 	DroppedKernel uint64  `json:"dropped_kernel"`
+	// Checksums counts bad checksums by kind, beside the equation.
+	Checksums Reasons `json:"checksums"`
 }
 
 // Flows is the account of flows; Shed stands beside it.
@@ -224,6 +226,7 @@ func (p *Packets) add(o *Packets) {
 	p.FragmentsHeld += o.FragmentsHeld
 	addAll(&p.Undecodable, o.Undecodable)
 	p.DroppedKernel += o.DroppedKernel
+	addAll(&p.Checksums, o.Checksums)
 }
 
 func (f *Flows) add(o *Flows) {
@@ -298,6 +301,8 @@ func (p *Packets) appendMsgpack(b []byte) []byte {
 	m.Key("undecodable")
 	m.B = appendCounts(m.B, p.Undecodable)
 	m.Uint("dropped_kernel", p.DroppedKernel)
+	m.Key("checksums")
+	m.B = appendCounts(m.B, p.Checksums)
 	return m.End()
 }
 

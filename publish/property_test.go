@@ -57,7 +57,27 @@ func genFlow() *rapid.Generator[*flow.Info] {
 			f.CommunityID = flow.CommunityID(rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "community id"))
 		}
 		for range rapid.IntRange(0, 20).Draw(t, "tunnels") {
-			f.Tunnels = append(f.Tunnels, flow.Tunnel{Type: genText().Draw(t, "type"), ID: rapid.Uint64().Draw(t, "tunnel id")})
+			tunnel := flow.Tunnel{Type: genText().Draw(t, "type"), ID: rapid.Uint64().Draw(t, "tunnel id")}
+			for side := range tunnel.SideIDs {
+				tunnel.SideIDs[side] = rapid.SliceOfN(rapid.Uint32(), 0, 3).Draw(t, "side ids")
+			}
+			f.Tunnels = append(f.Tunnels, tunnel)
+		}
+		if rapid.Bool().Draw(t, "quotes") {
+			q := &flow.Quoted{
+				HasID:          rapid.Bool().Draw(t, "quoted is tracked"),
+				HasCommunityID: rapid.Bool().Draw(t, "quoted has community id"),
+				Transport:      flow.Transport(rapid.SampledFrom([]byte{1, 6, 17, 58, 132, 0, 47, 255}).Draw(t, "quoted transport")),
+				Src:            netip.AddrPortFrom(genAddr().Draw(t, "quoted src"), rapid.Uint16().Draw(t, "quoted src port")),
+				Dst:            netip.AddrPortFrom(genAddr().Draw(t, "quoted dst"), rapid.Uint16().Draw(t, "quoted dst port")),
+			}
+			if q.HasID {
+				q.ID = flow.ID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "quoted id"))
+			}
+			if q.HasCommunityID {
+				q.CommunityID = flow.CommunityID(rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "quoted community id"))
+			}
+			f.Quoted = q
 		}
 		return f
 	})

@@ -37,6 +37,7 @@ func packets(received uint64, c *flow.Counters) publish.Packets {
 		NotIP:         c.Packets[flow.NotIP],
 		FragmentsHeld: c.Packets[flow.FragmentHeld],
 		Undecodable:   c.UndecodableByReason(),
+		Checksums:     c.ChecksumsByKind(),
 	}
 }
 

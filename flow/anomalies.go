@@ -1,0 +1,45 @@
+package flow
+
+// anomaly numbers the anomalies that a packet may raise on its flow.
+type anomaly uint8
+
+const (
+	icmpQuotesAnother anomaly = iota
+	numAnomalies
+)
+
+// anomalyTypes describes the anomalies of flows in the order of their numbers.
+var anomalyTypes = [numAnomalies]AnomalyType{
+	icmpQuotesAnother: {
+		Name: "icmp_error", Severity: SeverityInfo,
+		Meaning:   "an ICMP error quotes another flow than the one before it; `flow.quoted` names it",
+		Reference: "RFC 792, RFC 4443 section 2.4",
+	},
+}
+
+// Anomalies returns the anomalies that this package raises on flows.
+func Anomalies() []*AnomalyType {
+	list := make([]*AnomalyType, numAnomalies)
+	for i := range list {
+		list[i] = &anomalyTypes[i]
+	}
+	return list
+}
+
+// raise notes an anomaly of the packet being handled.
+func (t *Table) raise(a anomaly) { t.raised |= 1 << a }
+
+// sendRaised hands up the anomalies of a packet, after what it carries.
+func (t *Table) sendRaised(n slot, at *waiting) {
+	t.handUp()
+	raised := t.raised
+	t.raised = 0
+	for a := range numAnomalies {
+		if raised&(1<<a) == 0 {
+			continue
+		}
+		e := t.begin(n, t.store.at(n), Anomalous, at.packet.Time)
+		e.Side, e.Anomaly = at.side, &anomalyTypes[a]
+		t.send()
+	}
+}
