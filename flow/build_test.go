@@ -101,10 +101,12 @@ type recorded struct {
 	data   string
 	info   Info
 	stats  Stats
+
+	anomaly *AnomalyType
 }
 
 func (r *recorder) HandleEvent(e *Event) {
-	rec := recorded{kind: e.Kind, side: e.Side, reason: e.Reason, time: e.Time, data: string(e.Data), stats: *e.Flow.Stats()}
+	rec := recorded{kind: e.Kind, side: e.Side, reason: e.Reason, time: e.Time, data: string(e.Data), stats: *e.Flow.Stats(), anomaly: e.Anomaly}
 	e.Info(&rec.info)
 	r.events = append(r.events, rec)
 	if e.Kind == Data && r.onData != nil {

@@ -11,13 +11,15 @@ type checksums uint8
 const (
 	badIP        checksums = 1 << iota // of an IPv4 header, the flow's own or one around it
 	badTransport                       // of the flow's transport
-	offloaded                          // of the transport, left to the network card by the sender
+	// Left to the network card by the sender.
+	offloadedIP
+	offloadedTransport
 )
 
 // ChecksumKind tells the counted checksums apart.
 type ChecksumKind uint8
 
-// The kinds. ChecksumOffloaded counts packets that were captured on their
+// The kinds. ChecksumOffloaded counts those that were captured on their
 // sender before its network card filled the checksum in: they are not bad.
 const (
 	ChecksumIP ChecksumKind = iota
@@ -56,7 +58,7 @@ func (d *decoded) ipv4Checksum(b []byte) {
 		return
 	}
 	if b[10]|b[11] == 0 {
-		d.checksums |= offloaded
+		d.checksums |= offloadedIP
 	} else {
 		d.checksums |= badIP
 	}
@@ -81,7 +83,7 @@ func (d *decoded) transportChecksum(segment []byte, at int) {
 		return
 	}
 	if d.key.Proto != ICMP && (field == fold(pseudo) || field == fold(d.pseudoHeader(0))) {
-		d.checksums |= offloaded
+		d.checksums |= offloadedTransport
 		return
 	}
 	d.checksums |= badTransport

@@ -375,7 +375,10 @@ func (t *Table) countChecksums(d *decoded) {
 	if d.checksums&badIP != 0 {
 		c[ChecksumIP]++
 	}
-	if d.checksums&offloaded != 0 {
+	if d.checksums&offloadedIP != 0 {
+		c[ChecksumOffloaded]++
+	}
+	if d.checksums&offloadedTransport != 0 {
 		c[ChecksumOffloaded]++
 	}
 	if d.checksums&badTransport != 0 {

@@ -207,7 +207,9 @@ func envelopeTables(t *testing.T) []*docTable {
 		{
 			name: "flow", head: head, written: true,
 			rows: keyRows(keyTypes(fullFlow, true), leastFlow, "id", "community_id", "transport", "src_ip", "src_port",
-				"dst_ip", "dst_port", "vlan", "tunnels", "tunnels[].type", "tunnels[].id", "source"),
+				"dst_ip", "dst_port", "vlan", "tunnels", "tunnels[].type", "tunnels[].id", "tunnels[].ids_initiator",
+				"tunnels[].ids_responder", "source", "quoted.id", "quoted.community_id", "quoted.transport", "quoted.src_ip", "quoted.src_port",
+				"quoted.dst_ip", "quoted.dst_port"),
 		},
 		{
 			name: "stats", head: head, written: true,
@@ -234,11 +236,15 @@ func reasonTables(t *testing.T) []*docTable {
 	for o := flow.UnknownLinkType; o.String() != "unknown"; o++ {
 		undecodable.rows = append(undecodable.rows, []string{backquoted(o.String())})
 	}
+	sums := &docTable{name: "checksums", head: []string{"Kind", "Meaning"}, written: true}
+	for _, k := range flow.ChecksumKinds() {
+		sums.rows = append(sums.rows, []string{backquoted(k)})
+	}
 	parser := &docTable{name: "parser_closed reasons", head: []string{"`reason`", "Meaning"}, written: true}
 	for _, r := range parserReasons(t) {
 		parser.rows = append(parser.rows, []string{backquoted(r)})
 	}
-	return []*docTable{closed, undecodable, parser}
+	return []*docTable{closed, undecodable, sums, parser}
 }
 
 // parserReasons returns what the session layer may give as the reason of a
@@ -274,9 +280,13 @@ func parserReasons(t *testing.T) (reasons []string) {
 	return slices.Compact(reasons)
 }
 
-// anomalyTable has a row for each name, with the protocols that raise it.
+// anomalyTable has a row for each name, with the protocols that raise it; those of
+// the flow layer are raised on flows of all protocols.
 func anomalyTable(registry *session.Registry) *docTable {
 	table := &docTable{name: "anomalies", head: []string{"Name", "Severity", "Protocols", "Meaning", "Reference"}}
+	for _, a := range flow.Anomalies() {
+		table.rows = append(table.rows, []string{backquoted(a.Name), string(a.Severity), "all", a.Meaning, a.Reference})
+	}
 	for _, f := range registry.Factories() {
 		p := f.Protocol()
 		for _, a := range p.Anomalies {

@@ -136,22 +136,28 @@ func hasPorts(t flow.Transport) bool {
 }
 
 func appendTunnel(b []byte, t *flow.Tunnel) []byte {
-	m := pack.BeginMap(b)
-	m.Key("type")
-	m.B = pack.TextString(m.B, t.Type)
+	start, pairs := len(b), byte(1)
+	b = append(b, "\x80\xa4type"...)
+	b = pack.TextString(b, t.Type)
 	if t.ID != 0 {
-		m.Uint("id", t.ID)
+		pairs++
+		b = append(b, "\xa2id"...)
+		b = pack.Uint(b, t.ID)
 	}
-	for side, key := range [2]string{"ids_initiator", "ids_responder"} {
-		if ids := t.SideIDs[side]; len(ids) != 0 {
-			m.Key(key)
-			m.B = pack.ArrayHeader(m.B, len(ids))
-			for _, id := range ids {
-				m.B = pack.Uint(m.B, uint64(id))
-			}
+	for side, key := range [2]string{"\xadids_initiator", "\xadids_responder"} {
+		ids := t.SideIDs[side]
+		if len(ids) == 0 {
+			continue
+		}
+		pairs++
+		b = append(b, key...)
+		b = pack.ArrayHeader(b, len(ids))
+		for _, id := range ids {
+			b = pack.Uint(b, uint64(id))
 		}
 	}
-	return m.End()
+	b[start] |= pairs
+	return b
 }
 
 // appendQuoted appends the key and the map of the flow that an ICMP error quotes.
