@@ -39,8 +39,8 @@ type Tunnel struct {
 
 // Quoted names the flow of the packet that an ICMP error quotes.
 type Quoted struct {
-	// ID is that flow's, if it was being tracked when the error came; HasID
-	// says so.
+	// ID is that flow's, if it was being tracked when the error came and the
+	// error is from one of its ends; HasID says so.
 	ID    ID
 	HasID bool
 	// CommunityID is that flow's, if the quotation reaches as far as its ports;

@@ -117,7 +117,10 @@ func (t *Table) quote(n slot, f *Flow, d *decoded) {
 	found := Quoted{Transport: q.key.Proto, Src: src, Dst: dst, HasCommunityID: ported}
 	if ported {
 		found.CommunityID = communityID(&q.key, q.swapped)
-		if m := t.store.find(&q.key, q.hash); m != noSlot {
+		// Only the flow of the error's own two addresses is in this table for
+		// certain, however many workers there are.
+		local := q.key.A == d.key.A && q.key.B == d.key.B
+		if m := t.store.find(&q.key, q.hash); local && m != noSlot {
 			found.ID, found.HasID = t.store.at(m).id, true
 		}
 	}

@@ -47,6 +47,10 @@ func TestQuoted(t *testing.T) {
 			&Quoted{HasCommunityID: true, Transport: UDP, Src: addrPort("10.0.0.1:4000"), Dst: addrPort("10.0.0.2:53")},
 		},
 		{
+			"from a router, of a flow that is tracked", udp, icmp4(t, "192.0.2.9", "10.0.0.1", 11, 0, udp[14:14+28]),
+			&Quoted{HasCommunityID: true, Transport: UDP, Src: addrPort("10.0.0.1:4000"), Dst: addrPort("10.0.0.2:53")},
+		},
+		{
 			"TCP, eight bytes of it", tcp, icmp4(t, "10.0.0.2", "10.0.0.1", 3, 3, tcp[14:14+28]),
 			&Quoted{HasID: true, HasCommunityID: true, Transport: TCP, Src: addrPort("10.0.0.1:4001"), Dst: addrPort("10.0.0.2:80")},
 		},
