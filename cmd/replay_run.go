@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -84,7 +85,7 @@ func (r *replay) do() (err error) {
 	r.watcher = input.Watch(r.files)
 	r.pipeline, err = pipeline.New(pipeline.Config{
 		Sensor: r.Sensor.Name, Run: r.run, Workers: r.Workers,
-		Flow: r.Flow, Session: r.Session, Registry: registry,
+		Flow: r.Flow, Session: r.Session, Registry: registry, Stuck: r.stuck,
 	}, r.paced(), r.publisher)
 	if err != nil {
 		return errors.Join(err, r.publisher.Close(r.hard), r.tail.close(), r.dest.close())
@@ -110,6 +111,13 @@ func (r *replay) paced() ingest.Source {
 		return input.Pace(r.reading, r.watcher, r.speed)
 	}
 	return r.watcher
+}
+
+// stuck ends the process: a parser is in a loop, its worker will never stop, and
+// what waits behind it cannot be published.
+func (r *replay) stuck(err error) {
+	complain(r.notes, err)
+	os.Exit(exitFailed)
 }
 
 // execute runs the stages, first to last, stops them in the same order, and

@@ -26,6 +26,9 @@ var comments = map[string]string{
 	"session.probe_bytes":       "Bytes per side that are held meanwhile.",
 	"session.probe_time":        "How long that may last, in packet time.",
 	"session.messages_per_call": "Messages that a parser may emit for one piece of input; beyond that it is ended.",
+	"session.parallel":          "All parsers that match watch a flow, not only the first; the flow is the first one's.",
+	"session.buffer_total":      "Memory, over all workers, of what parsers have not consumed yet and of what detection holds; the parser that needs more is ended.",
+	"session.watchdog":          "Wall time that a parser may take for one call; then the process ends, naming protocol and flow. 0s is for ever.",
 	"session.anomaly_interval":  "Least packet time between two anomalies of one name on one flow; those between are counted.",
 
 	"protocols": "The protocols that are built in, each with its own options.",

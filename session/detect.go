@@ -6,14 +6,35 @@ import (
 	"flowscope/flow"
 )
 
-// candidate is a factory in the order of the registry.
+// candidate is a factory in the order of the registry, with what is to be known
+// of it for every flow.
 type candidate struct {
-	index    int // in Driver.all
+	index    int16 // in Driver.all
 	factory  Factory
-	datagram DatagramParserFactory
 	protocol *Protocol
+	stream   SessionParserFactory  // nil: none
+	datagram DatagramParserFactory // nil: none
+	buffer   int
 	first    int      // first topic of the protocol
 	names    []string // the protocol's name, for closed.protocols
+	// What its parsers are able to, by family.
+	streams, datagrams abilities
+}
+
+func newCandidate(index int, f Factory, first int) *candidate {
+	c := &candidate{index: int16(index), factory: f, protocol: f.Protocol(), first: first}
+	c.names = []string{c.protocol.Name}
+	c.stream, _ = f.(SessionParserFactory)
+	c.datagram, _ = f.(DatagramParserFactory)
+	if c.buffer = c.protocol.Buffer; c.buffer == 0 {
+		c.buffer = defaultBuffer
+	}
+	return c
+}
+
+// onPort says that the flow uses a well-known port of the protocol.
+func (c *candidate) onPort(s *Sample) bool {
+	return slices.Contains(c.protocol.Ports, s.DstPort) || slices.Contains(c.protocol.Ports, s.SrcPort)
 }
 
 // detector orders the candidates of a transport for a pair of ports. Ports only
@@ -22,6 +43,8 @@ type detector struct {
 	// byPort gives for each port the number of an order; 0 is the default one.
 	byPort [1 << 16]uint8
 	orders [][]*candidate
+	// resyncs says that some of them take a stream from its middle on.
+	resyncs bool
 }
 
 func newDetector(all []*candidate, transport flow.Transport) *detector {
@@ -30,6 +53,7 @@ func newDetector(all []*candidate, transport flow.Transport) *detector {
 	for _, c := range all {
 		if slices.Contains(c.protocol.Transports, transport) {
 			list = append(list, c)
+			d.resyncs = d.resyncs || c.protocol.Resyncs
 		}
 	}
 	d.orders = append(d.orders, list)
@@ -42,6 +66,14 @@ func newDetector(all []*candidate, transport flow.Transport) *detector {
 		}
 	}
 	return d
+}
+
+// any says that some candidate may take a flow, by whether its beginning was seen.
+func (d *detector) any(midstream bool) bool {
+	if !midstream {
+		return len(d.orders[0]) > 0
+	}
+	return d.resyncs
 }
 
 // portFirst moves the candidates that name the port to the front.
@@ -68,17 +100,47 @@ func (d *detector) candidates(src, dst uint16) []*candidate {
 	return d.orders[d.byPort[src]]
 }
 
-// probe asks the candidates about one payload. The first match wins; More counts
-// only if nobody matches.
-func (d *detector) probe(s *Sample) (*candidate, Verdict) {
-	verdict := No
-	for _, c := range d.candidates(s.SrcPort, s.DstPort) {
-		switch c.factory.Probe(s) {
+// decision is what the probes have said so far.
+type decision struct {
+	matches []*candidate // in order; more than one only if several are wanted
+	more    bool         // nothing is decided: it takes more bytes
+}
+
+// decide asks the candidates about a sample. The first that matches wins. One
+// that cannot say yet is not overtaken by a later one, or what a flow is would
+// hang on how its bytes are cut; unless this is the final sample. A port decides
+// when nobody else is in question. The matches are valid until the next call.
+func (d *Driver) decide(list []*candidate, s *Sample, final bool) decision {
+	var byPort *candidate
+	undecided := 0
+	d.matches = d.matches[:0]
+	for _, c := range list {
+		if s.Midstream && !c.protocol.Resyncs {
+			continue
+		}
+		switch d.ask(c, s) {
 		case Match:
-			return c, Match
+			if undecided == 0 || final || s.Transport == flow.UDP || d.cfg.Parallel {
+				d.matches = append(d.matches, c)
+			}
+			if !d.cfg.Parallel {
+				if len(d.matches) > 0 {
+					return decision{matches: d.matches}
+				}
+				return decision{more: true}
+			}
 		case More:
-			verdict = More
+			undecided++
+			if byPort == nil && c.protocol.PortDecides && c.onPort(s) {
+				byPort = c
+			}
 		}
 	}
-	return nil, verdict
+	if d.cfg.Parallel && undecided > 0 && !final && s.Transport != flow.UDP {
+		return decision{more: true}
+	}
+	if len(d.matches) == 0 && byPort != nil && (undecided == 1 || final || s.Transport == flow.UDP) {
+		d.matches = append(d.matches, byPort)
+	}
+	return decision{matches: d.matches, more: len(d.matches) == 0 && undecided > 0 && !final}
 }

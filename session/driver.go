@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"unicode/utf8"
 
 	"flowscope/flow"
 	"flowscope/ingest"
@@ -17,24 +18,6 @@ type Identity struct {
 	Sensor, Run string
 }
 
-// Counters is the session layer's part of the ledger, and what it counts beside.
-// The payload bytes that the flow stage handed up are delivered, unread or
-// buffered.
-type Counters struct {
-	PayloadDelivered, PayloadNoParser, PayloadBuffered uint64
-	// ParserPanics, ParserErrors count parsers that ended so.
-	ParserPanics, ParserErrors uint64
-}
-
-// Add adds the counters of another driver.
-func (c *Counters) Add(o *Counters) {
-	c.PayloadDelivered += o.PayloadDelivered
-	c.PayloadNoParser += o.PayloadNoParser
-	c.PayloadBuffered += o.PayloadBuffered
-	c.ParserPanics += o.ParserPanics
-	c.ParserErrors += o.ParserErrors
-}
-
 // Driver detects protocols and runs parsers for the flows of one worker.
 type Driver struct {
 	cfg      Config
@@ -42,17 +25,32 @@ type Driver struct {
 	registry *Registry
 	next     Sink
 	all      []*candidate
-	udp      *detector
+	udp, tcp *detector
 	states   []flowState
-	parsers  parserPool
-	held     map[uint32]*heldData
-	limiter  limiter
-	out      *Output
-	event    SessionEvent
-	info     flow.Info
-	hasInfo  bool
-	cur      *flow.Event // the event being handled
-	emitted  int         // messages of the parser call being made
+
+	conns     []*conn // by flowState.conn; 0 is none
+	freeConns []uint32
+	datagrams []parserPool[DatagramParser] // by candidate
+	streams   []parserPool[SessionParser]  // by candidate
+	buffers   bufferPool
+	held      map[uint32]*heldData
+	idleHolds []*heldData
+	probed    Sample
+	matches   []*candidate
+	limiter   limiter
+	ticks     map[uint32]uint64 // how many a flow has had
+
+	out     *Output
+	event   SessionEvent
+	info    flow.Info
+	hasInfo bool
+	cur     *flow.Event // the event being handled
+	run     *run        // the parser being called, nil: the flow's only one
+	who     int16       // its candidate
+	emitted int         // messages of the parser call being made
+	calls   uint64
+	inside  callNumber // the call being made, see Watchdog
+
 	counters Counters
 	mu       sync.Mutex // guards shared
 	shared   Counters
@@ -60,9 +58,10 @@ type Driver struct {
 
 // flowState is what the session layer keeps of each flow: half a cache line.
 type flowState struct {
-	parser    DatagramParser // nil: none
+	parser    DatagramParser // of a datagram flow that has only one
 	seq       uint64
-	candidate int16 // index into Driver.all of the flow's protocol, noCandidate: flow
+	conn      uint32 // index into Driver.conns
+	candidate int16  // index into Driver.all of the flow's protocol, noCandidate: flow
 	phase     phase
 }
 
@@ -71,7 +70,7 @@ type phase uint8
 const (
 	probing   phase = iota // the protocol is not known yet, nothing was emitted
 	parsing                // a parser is running
-	unclaimed              // no parser, or it has ended: a tombstone
+	unclaimed              // no parser, or all have ended: a tombstone
 )
 
 const noCandidate = -1
@@ -83,29 +82,56 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 	}
 	d := &Driver{
 		cfg: cfg, id: id, registry: registry, next: next,
-		held: map[uint32]*heldData{},
+		held: map[uint32]*heldData{}, conns: []*conn{nil}, ticks: map[uint32]uint64{},
 	}
+	var datagram, stream []*candidate
 	for i, f := range registry.Factories() {
 		if w, ok := f.(PerWorker); ok {
 			f = w.PerWorker()
 		}
-		c := &candidate{index: i, factory: f, protocol: f.Protocol(), first: registry.first[f.Protocol().Name]}
-		c.names = []string{c.protocol.Name}
-		c.datagram, _ = f.(DatagramParserFactory)
+		c := newCandidate(i, f, registry.first[f.Protocol().Name])
 		d.all = append(d.all, c)
-	}
-	var datagram []*candidate
-	for _, c := range d.all {
+		d.counters.Protocols = append(d.counters.Protocols, ProtocolCounters{Name: c.protocol.Name})
 		if c.datagram != nil {
 			datagram = append(datagram, c)
 		}
+		if c.stream != nil {
+			stream = append(stream, c)
+		}
 	}
-	d.udp = newDetector(datagram, flow.UDP)
-	d.parsers = make(parserPool, len(d.all))
+	d.udp, d.tcp = newDetector(datagram, flow.UDP), newDetector(stream, flow.TCP)
+	d.datagrams = make([]parserPool[DatagramParser], len(d.all))
+	d.streams = make([]parserPool[SessionParser], len(d.all))
 	d.limiter = newLimiter(cfg.AnomalyInterval)
 	d.out = NewOutput((*receiver)(d))
 	d.event = SessionEvent{Sensor: id.Sensor, Run: id.Run, Flow: &d.info}
+	for _, c := range d.all {
+		if err := d.learn(c); err != nil {
+			return nil, err
+		}
+	}
 	return d, nil
+}
+
+// learn makes one parser of each family to see what it is able to.
+func (d *Driver) learn(c *candidate) error {
+	if c.datagram != nil {
+		p, err := d.newDatagram(c)
+		if err != nil {
+			return fmt.Errorf("session driver: make a parser of %s: %w", c.protocol.Name, err)
+		}
+		c.datagrams = abilitiesOf(p)
+		d.recycle(c, p, nil)
+	}
+	if c.stream != nil {
+		p, err := d.newStream(c)
+		if err != nil {
+			return fmt.Errorf("session driver: make a parser of %s: %w", c.protocol.Name, err)
+		}
+		c.streams = abilitiesOf(p)
+		d.recycle(c, nil, p)
+	}
+	return nil
 }
 
 // Stats returns the counters as they were at the end of the latest batch. Any
@@ -113,12 +139,16 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 func (d *Driver) Stats() Counters {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.shared
+	return d.shared.clone()
 }
 
 // HandleEvent takes one event of a flow.
 func (d *Driver) HandleEvent(e *flow.Event) {
 	d.cur, d.hasInfo = e, false
+	if e.Flow == nil {
+		d.sensorAnomaly(e)
+		return
+	}
 	if int(e.Slot) >= len(d.states) {
 		d.states = append(d.states, make([]flowState, int(e.Slot)+1-len(d.states))...)
 	}
@@ -128,6 +158,12 @@ func (d *Driver) HandleEvent(e *flow.Event) {
 		d.opened(e, s)
 	case flow.Data:
 		d.data(e, s)
+	case flow.Gap, flow.Finished, flow.Aborted:
+		d.mark(e, s)
+	case flow.Anomalous:
+		d.flowAnomaly(e, s)
+	case flow.Ticked:
+		d.ticked(e, s)
 	case flow.Woken:
 		d.woken(e, s)
 	case flow.Closed:
@@ -138,20 +174,37 @@ func (d *Driver) HandleEvent(e *flow.Event) {
 
 // Tick passes the end of a batch on.
 func (d *Driver) Tick(now ingest.Timestamp) {
-	d.mu.Lock()
-	d.shared = d.counters
-	d.mu.Unlock()
+	d.publish()
 	d.next.Tick(now.Time())
 }
 
+// publish shows the counters to Stats.
+func (d *Driver) publish() {
+	d.counters.BufferBytes = uint64(d.buffers.used)
+	d.mu.Lock()
+	d.shared.set(&d.counters)
+	d.mu.Unlock()
+}
+
 // Close passes the end on; all flows have closed before.
-func (d *Driver) Close() { d.next.Close() }
+func (d *Driver) Close() {
+	d.publish()
+	d.next.Close()
+}
 
 func (d *Driver) opened(e *flow.Event, s *flowState) {
 	*s = flowState{candidate: noCandidate}
-	if e.Flow.Transport() != flow.UDP || len(d.udp.orders[0]) == 0 {
-		d.giveUp(e, s)
+	switch e.Flow.Transport() {
+	case flow.UDP:
+		if len(d.udp.orders[0]) > 0 {
+			return
+		}
+	case flow.TCP:
+		if d.tcp.any(midstream(e.Flow)) {
+			return
+		}
 	}
+	d.giveUp(e, s)
 }
 
 // giveUp settles that no parser takes the flow.
@@ -159,24 +212,57 @@ func (d *Driver) giveUp(e *flow.Event, s *flowState) {
 	d.settle(e, s, noCandidate)
 	s.phase = unclaimed
 	e.Flow.Ignore()
+	e.Flow.WakeAt(0)
 	d.dropHeld(e.Slot)
 }
 
-// settle fixes the flow's protocol and announces the flow.
+// settle fixes the flow's protocol and announces the flow, then what was noticed
+// about it before.
 func (d *Driver) settle(e *flow.Event, s *flowState, candidate int16) {
 	s.candidate = candidate
 	d.prepare(e, s, Started, e.Flow.Stats().First)
-	d.send(s)
+	d.send(candidate)
+	if len(d.limiter.flows) > 0 {
+		d.limiter.release(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
+	}
 }
 
 func (d *Driver) data(e *flow.Event, s *flowState) {
 	switch s.phase {
 	case probing:
-		d.probe(e, s)
+		if e.Flow.Transport() == flow.UDP {
+			d.probeDatagram(e, s)
+		} else {
+			d.probeStream(e, s)
+		}
 	case parsing:
-		d.parse(e, s, &payload{data: e.Data, side: e.Side, time: e.Time, truncated: e.Truncated})
+		if e.Flow.Transport() == flow.UDP {
+			d.parse(e, s, &payload{data: e.Data, side: e.Side, time: e.Time, truncated: e.Truncated})
+		} else {
+			d.streamData(e, s, at{e.Time, e.Side}, e.Data)
+		}
 	case unclaimed:
 		d.counters.PayloadNoParser += uint64(len(e.Data))
+	}
+}
+
+// mark takes gaps and ends in a stream.
+func (d *Driver) mark(e *flow.Event, s *flowState) {
+	switch s.phase {
+	case probing:
+		h := d.held[e.Slot]
+		switch {
+		case e.Kind != flow.Aborted:
+			d.probeStream(e, s)
+		case h == nil:
+			d.giveUp(e, s)
+		default:
+			d.decideHeld(e, s, h, true)
+			d.mark(e, s)
+		}
+	case parsing:
+		d.stream(e, s, e.Kind, at{e.Time, e.Side}, nil, e.Length)
+	case unclaimed:
 	}
 }
 
@@ -188,118 +274,222 @@ type payload struct {
 	truncated bool
 }
 
-func (d *Driver) probe(e *flow.Event, s *flowState) {
-	src, dst := e.Flow.Ports()
-	c, verdict := d.udp.probe(&Sample{
-		Data: e.Data, Side: e.Side, SrcPort: src, DstPort: dst, Transport: e.Flow.Transport(),
-	})
-	switch verdict {
-	case Match:
-		d.start(e, s, c)
-		d.replayHeld(e, s)
-		d.data(e, s)
-	case More:
-		if !d.hold(e) {
-			d.counters.PayloadNoParser += uint64(len(e.Data))
-			d.giveUp(e, s)
+// start gives the flow a parser of each matching factory. The flow is the first
+// one's.
+func (d *Driver) start(e *flow.Event, s *flowState, matches []*candidate) {
+	e.Flow.WakeAt(0)
+	s.phase = parsing
+	first := matches[0]
+	d.settle(e, s, first.index)
+	if len(matches) == 1 && e.Flow.Transport() == flow.UDP {
+		d.counters.Protocols[first.index].Flows++
+		parser, err := d.newDatagram(first)
+		if err != nil {
+			d.end(e, s, e.Time, err)
+			return
 		}
-	case No:
-		d.counters.PayloadNoParser += uint64(len(e.Data))
-		d.giveUp(e, s)
+		s.parser = parser
+		return
+	}
+	c := d.newConn(s)
+	c.stream = e.Flow.Transport() != flow.UDP
+	c.midstream = c.stream && midstream(e.Flow)
+	c.runs = c.first[:0]
+	if len(matches) > 1 {
+		c.runs = make([]run, 0, len(matches))
+	}
+	for _, m := range matches {
+		d.counters.Protocols[m.index].Flows++
+		c.runs = append(c.runs, run{candidate: m})
+	}
+	c.active = len(c.runs)
+	for i := range c.runs {
+		r, err := &c.runs[i], error(nil)
+		if c.stream {
+			r.stream, err = d.newStream(r.candidate)
+		} else {
+			r.datagram, err = d.newDatagram(r.candidate)
+		}
+		if err != nil {
+			d.endRun(e, s, c, r, e.Time, err)
+		}
+	}
+	if c.active == 0 {
+		d.unclaim(e, s)
 	}
 }
 
-// start gives the flow a parser of the matching factory.
-func (d *Driver) start(e *flow.Event, s *flowState, c *candidate) {
-	e.Flow.WakeAt(0)
-	s.phase = parsing
-	s.parser = d.parsers.get(c)
-	d.settle(e, s, int16(c.index))
+func (d *Driver) newDatagram(c *candidate) (DatagramParser, error) {
+	if p, ok := d.datagrams[c.index].get(); ok {
+		return p, nil
+	}
+	call := call{op: opNew, candidate: c}
+	err := d.guard(&call)
+	return call.datagram, err
 }
 
-// parse calls the flow's parser with one datagram.
+func (d *Driver) newStream(c *candidate) (SessionParser, error) {
+	if p, ok := d.streams[c.index].get(); ok {
+		return p, nil
+	}
+	call := call{op: opNew, candidate: c, ofStream: true}
+	err := d.guard(&call)
+	return call.stream, err
+}
+
+// recycle makes a parser as good as new for another flow, if it can be.
+func (d *Driver) recycle(c *candidate, datagram DatagramParser, stream SessionParser) {
+	switch {
+	case datagram != nil && c.datagrams&resets != 0:
+		if d.guard(&call{op: opReset, candidate: c, datagram: datagram}) == nil {
+			d.datagrams[c.index].put(datagram)
+		}
+	case stream != nil && c.streams&resets != 0:
+		if d.guard(&call{op: opReset, candidate: c, stream: stream, ofStream: true}) == nil {
+			d.streams[c.index].put(stream)
+		}
+	}
+}
+
+// parse calls the parser of a datagram flow.
 func (d *Driver) parse(e *flow.Event, s *flowState, p *payload) {
+	if s.conn != 0 {
+		d.severalParse(e, s, p)
+		return
+	}
+	if s.parser == nil {
+		d.counters.PayloadNoParser += uint64(len(p.data))
+		return
+	}
 	d.counters.PayloadDelivered += uint64(len(p.data))
+	d.counters.Protocols[s.candidate].Bytes += uint64(len(p.data))
 	d.out.Begin(p.time, p.side, p.truncated)
-	err := d.guard(func(parser DatagramParser) error {
-		return parser.Parse(p.data, p.side, d.out)
-	}, s)
-	d.after(e, s, p.time, err)
+	d.run = nil
+	call := call{op: opParse, candidate: d.all[s.candidate], datagram: s.parser, side: p.side, data: p.data}
+	if err := d.guard(&call); err != nil {
+		d.end(e, s, p.time, err)
+	}
 }
 
 func (d *Driver) woken(e *flow.Event, s *flowState) {
-	switch s.phase {
-	case probing:
-		d.giveUp(e, s)
-	case parsing:
+	switch {
+	case s.phase == probing:
+		if h := d.held[e.Slot]; h != nil && e.Flow.Transport() != flow.UDP {
+			d.decideHeld(e, s, h, true)
+		} else {
+			d.giveUp(e, s)
+		}
+	case s.phase == unclaimed:
+	case s.conn != 0:
+		d.wakeRuns(e, s)
+	case d.all[s.candidate].datagrams&wakes != 0:
 		d.out.Begin(e.Time, flow.Initiator, false)
-		err := d.guard(func(parser DatagramParser) error {
-			if w, ok := parser.(Waker); ok {
-				return w.Wake(d.out)
-			}
-			return nil
-		}, s)
-		d.after(e, s, e.Time, err)
-	case unclaimed:
+		d.run = nil
+		call := call{op: opWake, candidate: d.all[s.candidate], datagram: s.parser}
+		if err := d.guard(&call); err != nil {
+			d.end(e, s, e.Time, err)
+		}
 	}
 }
 
 func (d *Driver) closed(e *flow.Event, s *flowState) {
 	if s.phase == probing {
-		d.giveUp(e, s)
+		if h := d.held[e.Slot]; h != nil && e.Flow.Transport() != flow.UDP {
+			d.decideHeld(e, s, h, true)
+		} else {
+			d.giveUp(e, s)
+		}
 	}
-	if s.phase == parsing {
+	switch {
+	case s.phase != parsing:
+	case s.conn != 0:
+		d.closeRuns(e, s)
+	case d.all[s.candidate].datagrams&closes != 0:
 		d.out.Begin(e.Time, flow.Initiator, false)
-		err := d.guard(func(parser DatagramParser) error {
-			if c, ok := parser.(Closer); ok {
-				c.Close(e.Reason, d.out)
-			}
-			return nil
-		}, s)
-		d.after(e, s, e.Time, err)
+		d.run = nil
+		call := call{op: opClose, candidate: d.all[s.candidate], datagram: s.parser, reason: e.Reason}
+		if err := d.guard(&call); err != nil {
+			d.end(e, s, e.Time, err)
+		}
 	}
-	d.release(s)
-	d.limiter.flush(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
+	if s.parser != nil {
+		d.recycle(d.all[s.candidate], s.parser, nil)
+		s.parser = nil
+	}
+	if len(d.limiter.flows) > 0 {
+		d.limiter.flush(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
+	}
 	stats := e.Flow.Stats()
 	ev := d.prepare(e, s, Closed, stats.Last)
-	ev.Reason, ev.Stats, ev.TCP, ev.Events = e.Reason.String(), stats, e.TCP(), s.seq
-	if s.candidate != noCandidate {
-		ev.Protocols = d.all[s.candidate].names
+	ev.Reason, ev.Stats, ev.Events = e.Reason.String(), stats, s.seq
+	ev.Protocols = d.protocolsOf(s)
+	d.send(s.candidate)
+	d.freeConn(s)
+	if len(d.ticks) > 0 {
+		delete(d.ticks, e.Slot)
 	}
-	d.send(s)
 }
 
-// after deals with the outcome of a parser call.
-func (d *Driver) after(e *flow.Event, s *flowState, now ingest.Timestamp, err error) {
-	if err == nil {
-		return
-	}
-	reason, detail := "parse_error", ""
-	var panicked *parserPanic
+// protocolsOf lists all that matched.
+func (d *Driver) protocolsOf(s *flowState) []string {
 	switch {
-	case errors.Is(err, ErrDone):
-		reason = "done"
-	case errors.As(err, &panicked):
-		reason, detail = "panic", err.Error()
-		d.counters.ParserPanics++
-		s.parser = nil // what it left behind is not used again
-	default:
-		detail = err.Error()
-		d.counters.ParserErrors++
+	case s.candidate == noCandidate:
+		return nil
+	case s.conn == 0 || len(d.conns[s.conn].runs) == 1:
+		return d.all[s.candidate].names
 	}
-	d.release(s)
+	var names []string
+	for i := range d.conns[s.conn].runs {
+		names = append(names, d.conns[s.conn].runs[i].candidate.protocol.Name)
+	}
+	return names
+}
+
+// end ends the only parser of a datagram flow and says so.
+func (d *Driver) end(e *flow.Event, s *flowState, now ingest.Timestamp, err error) {
+	c := d.all[s.candidate]
+	reason, detail := d.outcome(c, err)
+	if reason != "panic" && s.parser != nil {
+		d.recycle(c, s.parser, nil) // one that panicked is not used again
+	}
+	s.parser = nil
+	d.unclaim(e, s)
+	ev := d.prepare(e, s, ParserClosed, now)
+	ev.Reason, ev.Detail = reason, detail
+	d.send(s.candidate)
+}
+
+// unclaim leaves the flow to itself: all its parsers have ended.
+func (d *Driver) unclaim(e *flow.Event, s *flowState) {
 	s.phase = unclaimed
 	e.Flow.Ignore()
 	e.Flow.WakeAt(0)
-	ev := d.prepare(e, s, ParserClosed, now)
-	ev.Reason, ev.Detail = reason, clip(detail)
-	d.send(s)
+	if s.conn != 0 && len(d.conns[s.conn].runs) == 1 {
+		d.freeConn(s) // of several the closed event tells yet
+	}
 }
 
-func (d *Driver) release(s *flowState) {
-	if s.parser != nil {
-		d.parsers.put(s.candidate, s.parser)
-		s.parser = nil
+// outcome says why a parser ended, and counts it.
+func (d *Driver) outcome(c *candidate, err error) (reason, detail string) {
+	count := &d.counters.Protocols[c.index]
+	var panicked *parserPanic
+	switch {
+	case errors.Is(err, ErrDone):
+		return "done", ""
+	case err == errGap:
+		return "gap", ""
+	case err == errBuffer, err == errBufferTotal:
+		d.counters.ParserErrors++
+		count.Errors++
+		return "buffer_overflow", err.Error()
+	case errors.As(err, &panicked):
+		d.counters.ParserPanics++
+		count.Panics++
+		return "panic", clip(err.Error())
+	default:
+		d.counters.ParserErrors++
+		count.Errors++
+		return "parse_error", clip(err.Error())
 	}
 }
 
@@ -307,10 +497,14 @@ func (d *Driver) release(s *flowState) {
 const maxDetail = 256
 
 func clip(s string) string {
-	if len(s) > maxDetail {
-		s = s[:maxDetail]
+	if len(s) <= maxDetail {
+		return s
 	}
-	return s
+	n := maxDetail
+	for n > maxDetail-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // prepare begins the next event of a flow. Every event but a tick takes the next
@@ -329,16 +523,14 @@ func (d *Driver) prepare(e *flow.Event, s *flowState, t EventType, at ingest.Tim
 	return ev
 }
 
-// send hands the prepared event to the sink.
-func (d *Driver) send(s *flowState) {
+// send hands the prepared event to the sink, as one of a protocol.
+func (d *Driver) send(candidate int16) {
 	ev := &d.event
-	first := 0
-	if s.candidate != noCandidate {
-		first = d.all[s.candidate].first
-	}
-	if ev.Type == Application {
-		ev.Topic = d.messageTopic(first, ev.Message.Kind())
-	} else {
+	if ev.Type != Application {
+		first := 0
+		if candidate != noCandidate {
+			first = d.all[candidate].first
+		}
 		ev.Topic = first + int(lifecycleOffset[ev.Type])
 	}
 	topic := &d.registry.topics[ev.Topic]

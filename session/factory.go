@@ -90,7 +90,9 @@ type Sample struct {
 type Factory interface {
 	// Protocol returns the description, the same pointer on every call.
 	Protocol() *Protocol
-	// Probe says whether a flow speaks this protocol.
+	// Probe says whether a flow speaks this protocol. When both sides of a
+	// stream have sent something it is asked from the view of the one that sent
+	// last, and if it says No also from that of the other.
 	Probe(s *Sample) Verdict
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,11 +107,14 @@ func (p *toyParser) Reset() { *p = toyParser{} }
 
 // log is a sink that writes one line per event.
 type log struct {
-	lines []string
-	ids   map[string]bool
+	lines     []string
+	ids       map[string]bool
+	protocols []string // of the last flow that closed
+	slow      time.Duration
 }
 
 func (l *log) HandleEvent(e *session.SessionEvent) {
+	time.Sleep(l.slow)
 	line := fmt.Sprintf("%s.%s %d %v", e.Protocol, e.Kind, e.Seq, e.Time.Sub(start))
 	if e.Message != nil {
 		line += fmt.Sprintf(" %v %s", e.Side, strings.TrimLeft(string(e.Message.AppendMsgpack(nil)[9:]), ""))
@@ -127,7 +131,10 @@ func (l *log) HandleEvent(e *session.SessionEvent) {
 	if l.ids == nil {
 		l.ids = map[string]bool{}
 	}
-	if id := e.ID(); l.ids[id] {
+	if e.Type == session.Closed {
+		l.protocols = slices.Clone(e.Protocols)
+	}
+	if id := e.ID(); e.Type != session.Sensor && l.ids[id] {
 		line += " DUPLICATE ID " + id
 	} else {
 		l.ids[id] = true

@@ -241,7 +241,7 @@ func (c *contract) probe(t *testing.T) {
 	}
 	matches := false
 	grown(func(s *session.Sample) bool {
-		matches = matches || len(s.Data) > 0 && c.f.Probe(s) == session.Match
+		matches = matches || len(s.Data) > 0 && c.ask(s) == session.Match
 		return !matches
 	})
 	if !matches {
@@ -251,12 +251,24 @@ func (c *contract) probe(t *testing.T) {
 		if len(s.Data) == 0 {
 			return true
 		}
-		verdict := c.f.Probe(s)
+		verdict := c.ask(s)
 		if verdict == session.No {
 			t.Errorf("the probe refuses %q (the other side %q) and takes it when there is more of it", s.Data, s.Other)
 		}
 		return verdict == session.More
 	})
+}
+
+// ask probes as the driver does: from the view of the other side too, if that of
+// the one that sent last says no.
+func (c *contract) ask(s *session.Sample) session.Verdict {
+	verdict := c.f.Probe(s)
+	if verdict == session.No && len(s.Other) > 0 {
+		turned := *s
+		turned.Data, turned.Other, turned.Side = s.Other, s.Data, s.Side.Opposite()
+		verdict = c.f.Probe(&turned)
+	}
+	return verdict
 }
 
 // maxProbe is how many bytes a side may have sent when its probe decides.

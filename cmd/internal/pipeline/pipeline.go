@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"flowscope/flow"
 	"flowscope/ingest"
@@ -18,8 +19,13 @@ type Config struct {
 	// sinks.
 	Workers int
 	// Flow.MaxFlows is for all workers together.
-	Flow    flow.Config
+	Flow flow.Config
+	// Session.BufferTotal is for all workers together.
 	Session session.Config
+	// Stuck is told of a parser that does not return, and has to end the
+	// process: no more comes of Run. It is called from another goroutine. nil:
+	// nobody looks.
+	Stuck func(error)
 	// Registry holds the protocols that are parsed.
 	Registry *session.Registry
 }
@@ -30,6 +36,8 @@ type Pipeline struct {
 	tables    []*flow.Table
 	drivers   []*session.Driver
 	publisher *publish.Publisher
+	watchdog  *session.Watchdog
+	stuck     func(error)
 }
 
 // New builds the stages. The source stays the caller's to close, and so does the
@@ -38,13 +46,15 @@ func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error)
 	if cfg.Workers < 1 {
 		return nil, fmt.Errorf("pipeline: %d workers: want at least 1", cfg.Workers)
 	}
-	l := &Pipeline{publisher: p}
+	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
 	handlers := make([]ingest.Handler, cfg.Workers)
 	share := cfg.Flow
 	share.MaxFlows = max(1, cfg.Flow.MaxFlows/cfg.Workers)
+	limits := cfg.Session
+	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
 	for i := range handlers {
-		driver, err := session.NewDriver(cfg.Session, cfg.Registry, identity, p.Sink(i))
+		driver, err := session.NewDriver(limits, cfg.Registry, identity, p.Sink(i))
 		if err != nil {
 			return nil, err
 		}
@@ -56,6 +66,7 @@ func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error)
 		l.tables = append(l.tables, table)
 		handlers[i] = table
 	}
+	l.watchdog = session.NewWatchdog(cfg.Session.Watchdog, l.drivers...)
 	l.runner = ingest.NewRunner(src, flow.NewSpreader().Spread, handlers)
 	return l, nil
 }
@@ -63,4 +74,18 @@ func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error)
 // Run reads the source to its end, or until ctx ends, and returns when all
 // workers have closed their sinks. The error is what ended the input other than
 // its regular end: the context's error or what is wrong with the source.
-func (l *Pipeline) Run(ctx context.Context) error { return l.runner.Run(ctx) }
+func (l *Pipeline) Run(ctx context.Context) error {
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	if l.stuck != nil {
+		watch.Go(func() {
+			if err := l.watchdog.Run(watching); err != nil {
+				l.stuck(err)
+			}
+		})
+	}
+	err := l.runner.Run(ctx)
+	stop()
+	watch.Wait()
+	return err
+}
