@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"flowscope/config"
+	"flowscope/ingest/filter"
 	"flowscope/publish"
 	"flowscope/session"
 )
@@ -55,13 +56,14 @@ func status(err error) int {
 		usage    *usageError
 		problems config.Problems
 		reported *reportedError
+		link     *filter.LinkError
 	)
 	switch {
 	case errors.As(err, &reported):
 		return status(reported.err)
 	case err == nil, errors.Is(err, publish.ErrClosedPipe):
 		return exitOK
-	case errors.As(err, &usage), errors.As(err, &problems):
+	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &link):
 		return exitUsage
 	case err == errInterrupted:
 		return exitInterrupted

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"flowscope/config"
+	"flowscope/ingest/filter"
 	"flowscope/publish"
 )
 
@@ -20,7 +21,7 @@ type replayCommand struct {
 	Sensor         string `placeholder:"NAME" help:"Name of the sensor in the events. Default: the host's."`
 	Config         string `placeholder:"FILE" help:"Configuration file."`
 	Only           string `placeholder:"PROTOCOLS" help:"Publish events of these protocols only, separated by commas; flow is one of them."`
-	Filter         string `placeholder:"EXPRESSION" hidden:""`
+	Filter         string `placeholder:"EXPRESSION" help:"Packets to take, in the pcap filter language: 'udp port 53'. Default: all, or capture.filter."`
 	Events         string `placeholder:"all|messages" help:"messages leaves out started, closed, anomaly and tick. Default: all."`
 	ConnectTimeout string `placeholder:"DURATION" help:"How long a server may take to be reached. Default: 10s."`
 	DrainTimeout   string `placeholder:"DURATION" help:"How long the end waits for acknowledgements. Default: 30s."`
@@ -53,13 +54,12 @@ type settled struct {
 	tail   bool
 	serve  bool
 	json   bool // the report
+	// expression is what packets must pass, nil for none.
+	expression *filter.Expression
 }
 
 // settle checks the flags and reads the configuration.
 func (c *replayCommand) settle(p *process) (*settled, error) {
-	if c.Filter != "" {
-		return nil, notAvailable("--filter")
-	}
 	s := &settled{files: c.Files, tail: c.Tail, serve: c.Serve, json: c.Report == "json"}
 	if !s.json && c.Report != "text" {
 		return nil, usagef("--report %s: want text or json", c.Report)
@@ -77,6 +77,11 @@ func (c *replayCommand) settle(p *process) (*settled, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Capture.Filter != "" {
+		if s.expression, err = filter.Parse(s.Capture.Filter); err != nil {
+			return nil, usagef("%v", err)
+		}
+	}
 	s.to = c.destination(s.Config)
 	if err := c.together(s); err != nil {
 		return nil, err
@@ -90,6 +95,7 @@ func (c *replayCommand) flags() []config.Flag {
 	for _, f := range []config.Flag{
 		{Name: "--workers", Key: "workers", Value: c.Workers},
 		{Name: "--sensor", Key: "sensor.name", Value: c.Sensor},
+		{Name: "--filter", Key: "capture.filter", Value: c.Filter},
 		{Name: "--only", Key: "publish.only", Value: c.Only},
 		{Name: "--events", Key: "publish.events", Value: c.Events},
 		{Name: "--connect-timeout", Key: "publish.connect_timeout", Value: c.ConnectTimeout},

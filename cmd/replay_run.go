@@ -107,10 +107,14 @@ type noteWriter struct{ r *replay }
 func (w noteWriter) Write(p []byte) (int, error) { return w.r.notes.Write(p) }
 
 func (r *replay) paced() ingest.Source {
-	if r.speed > 0 {
-		return input.Pace(r.reading, r.watcher, r.speed)
+	var src ingest.Source = r.watcher
+	if r.expression != nil {
+		src = input.Filter(src, r.expression)
 	}
-	return r.watcher
+	if r.speed > 0 {
+		return input.Pace(r.reading, src, r.speed)
+	}
+	return src
 }
 
 // stuck ends the process: a parser is in a loop, its worker will never stop, and

@@ -8,6 +8,18 @@ var comments = map[string]string{
 
 	"workers": "Goroutines that track flows and parse; 0 is one for each processor.",
 
+	"capture":               "What is captured of the network. Replay takes the filter of these.",
+	"capture.interfaces":    "Network interfaces; --iface goes before them.",
+	"capture.filter":        `An expression of the pcap filter language, such as "not net 10.0.0.0/8"; "" takes everything.`,
+	"capture.promiscuous":   "Take frames for other machines too.",
+	"capture.snaplen":       "Largest part of a frame that is captured, in bytes.",
+	"capture.ring_bytes":    "Memory that one ring shares with the kernel, in bytes; each worker has one per interface.",
+	"capture.block_bytes":   "Part of a ring that the kernel hands over at once, in bytes.",
+	"capture.block_timeout": "How long the kernel waits for such a part to be full; packets are late by that much at most.",
+	"capture.timestamps":    "kernel, or hardware: those of the network card, which needs CAP_NET_ADMIN.",
+	"capture.pin_workers":   "Tie worker N to processor N.",
+	"capture.own_traffic":   "Also capture the connection to the NATS servers.",
+
 	"flow":                    "Tracking of flows. All time-outs are in packet time.",
 	"flow.max_flows":          "Flows tracked at once, over all workers; the least recently used one makes room.",
 	"flow.tcp_idle":           "Silence after which an established TCP flow ends.",

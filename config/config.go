@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"flowscope/flow"
+	"flowscope/ingest"
 	"flowscope/publish"
 	"flowscope/session"
 )
@@ -16,6 +17,7 @@ type Config struct {
 	// Workers is how many goroutines track flows and parse. Default 0: one for
 	// each processor.
 	Workers int            `yaml:"workers"`
+	Capture ingest.Config  `yaml:"capture"`
 	Flow    flow.Config    `yaml:"flow"`
 	Session session.Config `yaml:"session"`
 	// Protocols are in the order of the factories.
@@ -46,6 +48,7 @@ func (p *Protocol) Name() string { return p.factory.Protocol().Name }
 // Default returns the defaults, for these factories.
 func Default(factories ...session.Factory) *Config {
 	c := &Config{
+		Capture: ingest.DefaultConfig(),
 		Flow:    flow.DefaultConfig(),
 		Session: session.DefaultConfig(),
 		Publish: publish.DefaultConfig(),

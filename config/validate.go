@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"flowscope/ingest/filter"
 )
 
 const (
@@ -21,6 +23,8 @@ func validate(c *Config, root *key) (problems Problems) {
 		}
 	}
 	check("", c.validateOwn())
+	check("capture", c.Capture.Validate())
+	check("capture", validateFilter(c.Capture.Filter))
 	check("flow", c.Flow.Validate())
 	check("session", c.Session.Validate())
 	check("publish", c.Publish.Validate())
@@ -46,6 +50,14 @@ func (c *Config) validateOwn() error {
 		return fmt.Errorf("sensor.name: %q: want printable text", name)
 	case c.Workers < 0 || c.Workers > maxWorkers:
 		return fmt.Errorf("workers: %d: want 1 to %d, or 0 for one per processor", c.Workers, maxWorkers)
+	}
+	return nil
+}
+
+// validateFilter checks the filter's language.
+func validateFilter(text string) error {
+	if _, err := filter.Parse(text); err != nil {
+		return fmt.Errorf("filter: %s", strings.TrimPrefix(err.Error(), "filter: "))
 	}
 	return nil
 }

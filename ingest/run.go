@@ -55,6 +55,15 @@ func (r *Runner) Run(ctx context.Context) error {
 // goroutine, at any time.
 func (r *Runner) Stats() Stats { return r.stats.load() }
 
+// Losses returns what the source did not hand on. It may be called from any
+// goroutine, at any time.
+func (r *Runner) Losses() Losses {
+	if l, ok := r.src.(Lossy); ok {
+		return l.Losses()
+	}
+	return Losses{}
+}
+
 // outlet is where stamped packets go: to one worker, or to several.
 type outlet interface {
 	// packets hands a batch over. Its bytes are borrowed.

@@ -39,6 +39,20 @@ type Progress interface {
 	Progress() (done, total int64)
 }
 
+// Losses are packets that reached an input and were not handed on.
+type Losses struct {
+	// Filtered did not pass a filter that was applied after they were counted.
+	Filtered uint64
+	// DroppedKernel found no room in a ring.
+	DroppedKernel uint64
+}
+
+// Lossy is an optional ability of a Source that does not hand on everything.
+type Lossy interface {
+	// Losses returns the counts so far. It may be called from any goroutine.
+	Losses() Losses
+}
+
 // Handler is the stage after ingest. Each worker has one, and calls it from
 // one goroutine only.
 type Handler interface {

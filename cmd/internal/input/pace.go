@@ -38,6 +38,7 @@ var (
 	_ ingest.Source  = (*Pacer)(nil)
 	_ ingest.Live    = (*Pacer)(nil)
 	_ ingest.Clocked = (*Pacer)(nil)
+	_ ingest.Lossy   = (*Pacer)(nil)
 )
 
 // Pace returns a source that paces src, and owns it from then on. A speed of 1
@@ -121,3 +122,6 @@ func (p *Pacer) Close() error {
 	p.waiting = nil
 	return p.src.Close()
 }
+
+// Losses implements ingest.Lossy.
+func (p *Pacer) Losses() ingest.Losses { return lossesOf(p.src) }

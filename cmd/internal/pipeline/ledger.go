@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"flowscope/flow"
+	"flowscope/ingest"
 	"flowscope/publish"
 	"flowscope/session"
 )
@@ -20,7 +21,7 @@ func (l *Pipeline) Ledger() *publish.Ledger {
 		drivers.Add(&c)
 	}
 	ledger := l.publisher.Ledger()
-	ledger.Packets = packets(l.runner.Stats().Packets, &tables)
+	ledger.Packets = packets(l.runner.Stats().Packets, l.runner.Losses(), &tables)
 	ledger.Flows = publish.Flows{
 		Started: tables.FlowsStarted,
 		Ended:   tables.EndedByReason(),
@@ -30,9 +31,12 @@ func (l *Pipeline) Ledger() *publish.Ledger {
 	return ledger
 }
 
-func packets(received uint64, c *flow.Counters) publish.Packets {
+// packets adds what was not handed on to what was.
+func packets(handedOn uint64, lost ingest.Losses, c *flow.Counters) publish.Packets {
 	return publish.Packets{
-		Received:      received,
+		Received:      handedOn + lost.Filtered + lost.DroppedKernel,
+		Filtered:      lost.Filtered,
+		DroppedKernel: lost.DroppedKernel,
 		Handled:       c.Packets[flow.Handled],
 		NotIP:         c.Packets[flow.NotIP],
 		FragmentsHeld: c.Packets[flow.FragmentHeld],
