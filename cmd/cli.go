@@ -14,8 +14,8 @@ type cli struct {
 	Parsers parsersCommand `cmd:"" help:"List the protocols that are built in."`
 	Config  configCommand  `cmd:"" help:"Check, show or write a configuration."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
+	Top     topCommand     `cmd:"" help:"Show a sensor or a fleet on the terminal."`
 	Run     laterCommand   `cmd:"" hidden:"" passthrough:""`
-	Top     laterCommand   `cmd:"" hidden:"" passthrough:""`
 }
 
 // laterCommand is a command that this version does not have.
@@ -46,7 +46,7 @@ func (p *process) dispatch() error {
 		return &usageError{hint(err)}
 	}
 	switch name := parsed.Selected().Name; name {
-	case "run", "top":
+	case "run":
 		return notAvailable("flowscope " + name)
 	}
 	return parsed.Run(p)

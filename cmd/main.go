@@ -27,6 +27,7 @@ type process struct {
 	factories []session.Factory
 	args      []string
 	environ   []string
+	stdin     *os.File
 	stdout    *os.File
 	stderr    *os.File
 	// soft ends at the first interrupt, hard at the second.
@@ -40,7 +41,7 @@ func Main(factories ...session.Factory) int {
 	defer release()
 	p := &process{
 		factories: factories, args: os.Args[1:], environ: os.Environ(),
-		stdout: os.Stdout, stderr: os.Stderr, soft: soft, hard: hard,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, soft: soft, hard: hard,
 	}
 	err := p.dispatch()
 	var reported *reportedError

@@ -100,4 +100,13 @@ var comments = map[string]string{
 	"publish.in_flight":          "What may be sent and not acknowledged yet.",
 	"publish.in_flight.messages": "Messages.",
 	"publish.in_flight.bytes":    "Bytes of their payloads.",
+
+	"monitor":         "Where a running sensor (run) can be looked at.",
+	"monitor.listen":  `host:port of /metrics, /healthz, /readyz and /status; "" is not at all.`,
+	"monitor.pprof":   "Offer /debug/pprof/ there, too.",
+	"monitor.service": "Offer the NATS micro service flowscope, by which flowscope top finds a fleet.",
+
+	"security":         "What a running sensor gives up once its sockets are open.",
+	"security.sandbox": "on: all capabilities, new privileges, most files and system calls; off: nothing.",
+	"security.user":    `User to become, name or number; "" is to stay who started it.`,
 }

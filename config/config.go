@@ -23,6 +23,8 @@ type Config struct {
 	// Protocols are in the order of the factories.
 	Protocols []*Protocol    `yaml:"protocols"`
 	Publish   publish.Config `yaml:"publish"`
+	Monitor   Monitor        `yaml:"monitor"`
+	Security  Security       `yaml:"security"`
 }
 
 // Sensor says who publishes.
@@ -52,6 +54,7 @@ func Default(factories ...session.Factory) *Config {
 		Flow:    flow.DefaultConfig(),
 		Session: session.DefaultConfig(),
 		Publish: publish.DefaultConfig(),
+		Monitor: defaultMonitor(), Security: defaultSecurity(),
 	}
 	for _, f := range factories {
 		p := &Protocol{Enabled: true, factory: f}

@@ -30,6 +30,8 @@ func validate(c *Config, root *key) (problems Problems) {
 	check("publish", c.Publish.Validate())
 	check("publish", c.validateProtocols("only", c.Publish.Only))
 	check("publish", c.validateProtocols("core", c.Publish.Core))
+	check("monitor", c.Monitor.Validate())
+	check("security", c.Security.Validate())
 	for _, p := range c.Protocols {
 		check("protocols."+p.Name(), p.validate())
 	}

@@ -1,0 +1,9 @@
+// Package top is the terminal view of one sensor or a fleet: packets, drops,
+// flows, events and acknowledgements per second, from the counts that sensors
+// tell of themselves.
+//
+// In goes a Source that is asked again and again; out comes a screen. Model is a
+// bubbletea model without clock or network of its own: rates come from the times
+// inside two statuses of the same run. Run owns the terminal until the user quits
+// or the context ends.
+package top

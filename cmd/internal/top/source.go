@@ -1,0 +1,112 @@
+package top
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"flowscope/cmd/internal/monitor"
+	"flowscope/cmd/internal/status"
+)
+
+// Source asks sensors for their status. No sensor at all is not an error.
+type Source interface {
+	Ask(ctx context.Context) ([]*status.Status, error)
+}
+
+// maxAnswer bounds one sensor's answer in bytes, maxSensors their number.
+const (
+	maxAnswer  = 4 << 20
+	maxSensors = 1000
+)
+
+// HTTP asks one sensor at its own endpoint, host:port.
+type HTTP struct {
+	Address string
+	Client  *http.Client // nil is http.DefaultClient
+}
+
+// Ask implements Source.
+func (h *HTTP) Ask(ctx context.Context) ([]*status.Status, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.Address+"/status", nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
+	}
+	client := h.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("no sensor on this machine answers: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask %s: %s", h.Address, response.Status)
+	}
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
+	}
+	s, err := decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
+	}
+	return []*status.Status{s}, nil
+}
+
+// Fleet asks all sensors of a NATS system at once.
+type Fleet struct {
+	Conn *nats.Conn
+	// Wait is how long answers are gathered.
+	Wait time.Duration
+}
+
+// Ask implements Source.
+func (f *Fleet) Ask(ctx context.Context) ([]*status.Status, error) {
+	inbox := f.Conn.NewInbox()
+	sub, err := f.Conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, fmt.Errorf("ask the sensors: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := f.Conn.PublishRequest(monitor.StatusSubject, inbox, nil); err != nil {
+		return nil, fmt.Errorf("ask the sensors: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.Wait)
+	defer cancel()
+	var list []*status.Status
+	for len(list) < maxSensors {
+		msg, err := sub.NextMsgWithContext(ctx)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
+			return list, nil
+		}
+		if err != nil {
+			return list, fmt.Errorf("ask the sensors: %w", err)
+		}
+		if len(msg.Data) > maxAnswer {
+			continue
+		}
+		if s, err := decode(msg.Data); err == nil { // what is no status is not a sensor's
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+func decode(raw []byte) (*status.Status, error) {
+	var s status.Status
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	if s.Ledger == nil || s.Sensor == "" {
+		return nil, errors.New("status: it names no sensor, or has no ledger")
+	}
+	return &s, nil
+}
