@@ -33,6 +33,15 @@ var comments = map[string]string{
 	"flow.max_fragmented":     "Fragmented datagrams kept at once, per worker; the oldest makes room. Each takes 64 KiB at most.",
 	"flow.max_fragment_bytes": "Memory of these per worker, in bytes.",
 
+	"flow.reassembly":               "Streams of TCP flows.",
+	"flow.reassembly.policy":        "Whose bytes count where segments overlap that wait behind a hole: first or last.",
+	"flow.reassembly.history":       "Bytes per side that were read and not acknowledged, kept to compare with what is sent again; 0 is none.",
+	"flow.reassembly.side_bytes":    "Memory per side for what waits behind holes, in bytes; the oldest hole is given up first.",
+	"flow.reassembly.total_bytes":   "Memory for all streams, over all workers, in bytes.",
+	"flow.reassembly.acked_after":   "How long a hole is waited for that the other side has acknowledged.",
+	"flow.reassembly.unacked_after": "How long any other hole is waited for.",
+	"flow.reassembly.one_way_after": "The same while nothing is seen of the other side.",
+
 	"session":                   "Detection of protocols, and limits of parsers.",
 	"session.probe_packets":     "Data packets of a flow that are held while its protocol is not known.",
 	"session.probe_bytes":       "Bytes per side that are held meanwhile.",

@@ -5,6 +5,7 @@ type anomaly uint8
 
 const (
 	icmpQuotesAnother anomaly = iota
+	overlapConflict
 	numAnomalies
 )
 
@@ -14,6 +15,11 @@ var anomalyTypes = [numAnomalies]AnomalyType{
 		Name: "icmp_error", Severity: SeverityInfo,
 		Meaning:   "an ICMP error quotes another flow than the one before it; `flow.quoted` names it",
 		Reference: "RFC 792, RFC 4443 section 2.4",
+	},
+	overlapConflict: {
+		Name: "tcp_overlap_conflict", Severity: SeverityWarning,
+		Meaning:   "two TCP segments differ in bytes that both carry, so what the receiver has read cannot be known",
+		Reference: "RFC 9293 section 3.10.7.4",
 	},
 }
 

@@ -172,7 +172,7 @@ func balance(t testing.TB, c Counters, packets uint64) {
 	if ended != c.FlowsStarted {
 		t.Errorf("%d flows started, %d ended or active", c.FlowsStarted, ended)
 	}
-	if got := c.PayloadUp + c.PayloadNoParser + c.PayloadTruncated; got != c.PayloadSeen {
+	if got := c.PayloadAccounted(); got != c.PayloadSeen {
 		t.Errorf("payload seen %d, accounted for %d", c.PayloadSeen, got)
 	}
 }

@@ -38,6 +38,77 @@ type Config struct {
 	// MaxFragmentBytes bounds the memory of all of them, per worker. Default
 	// 67108864.
 	MaxFragmentBytes int `yaml:"max_fragment_bytes"`
+	// Reassembly is about the streams of TCP flows.
+	Reassembly Reassembly `yaml:"reassembly"`
+}
+
+// The policies of Reassembly.Policy.
+const (
+	PolicyFirst = "first"
+	PolicyLast  = "last"
+)
+
+// Reassembly sets the limits and time-outs of TCP streams.
+type Reassembly struct {
+	// Policy says whose bytes count where segments overlap that wait behind a
+	// hole: first or last. Default first.
+	Policy string `yaml:"policy"`
+	// History is how many bytes per side that were handed up and not
+	// acknowledged are kept, while somebody reads, to compare with what is
+	// sent again; 0 is none. Default 16384.
+	History int `yaml:"history"`
+	// SideBytes bounds what waits behind holes per side; the oldest hole is
+	// given up first. Default 1048576.
+	SideBytes int `yaml:"side_bytes"`
+	// TotalBytes bounds all that is kept of streams, over all workers: first
+	// what is kept to compare with makes room, then the oldest hole. Default
+	// 268435456.
+	TotalBytes int `yaml:"total_bytes"`
+	// AckedAfter is how long a hole is waited for that the other side has
+	// acknowledged. Default 10ms.
+	AckedAfter time.Duration `yaml:"acked_after"`
+	// UnackedAfter is how long any other hole is waited for. Default 10s.
+	UnackedAfter time.Duration `yaml:"unacked_after"`
+	// OneWayAfter takes its place while nothing is seen of the other side.
+	// Default 1s.
+	OneWayAfter time.Duration `yaml:"one_way_after"`
+}
+
+// minSideBytes has room for one segment of any size.
+const minSideBytes = 128 << 10
+
+// Validate names the first value that is out of range, by its configuration key.
+func (r *Reassembly) Validate() error {
+	switch {
+	case r.Policy != PolicyFirst && r.Policy != PolicyLast:
+		return fmt.Errorf("policy: %q: want first or last", r.Policy)
+	case r.History < 0 || r.History > 1<<20:
+		return fmt.Errorf("history: %d: want 0 to %d", r.History, 1<<20)
+	case r.SideBytes < minSideBytes || r.SideBytes > maxAhead/2:
+		return fmt.Errorf("side_bytes: %d: want %d to %d", r.SideBytes, minSideBytes, maxAhead/2)
+	case r.TotalBytes < minSideBytes || r.TotalBytes > 1<<40:
+		return fmt.Errorf("total_bytes: %d: want %d to %d", r.TotalBytes, minSideBytes, 1<<40)
+	}
+	for _, d := range []struct {
+		key string
+		v   time.Duration
+	}{
+		{"acked_after", r.AckedAfter},
+		{"unacked_after", r.UnackedAfter},
+		{"one_way_after", r.OneWayAfter},
+	} {
+		if d.v < time.Millisecond || d.v > time.Hour {
+			return fmt.Errorf("%s: %v: want 1ms to 1h", d.key, d.v)
+		}
+	}
+	return nil
+}
+
+// Share returns the limits of one of so many workers.
+func (c Config) Share(workers int) Config {
+	c.MaxFlows = max(1, c.MaxFlows/workers)
+	c.Reassembly.TotalBytes = max(minSideBytes, c.Reassembly.TotalBytes/workers)
+	return c
 }
 
 // DefaultConfig returns the defaults.
@@ -57,6 +128,16 @@ func DefaultConfig() Config {
 		MaxFragmented:   4096,
 
 		MaxFragmentBytes: 64 << 20,
+
+		Reassembly: Reassembly{
+			Policy:       PolicyFirst,
+			History:      16 << 10,
+			SideBytes:    1 << 20,
+			TotalBytes:   256 << 20,
+			AckedAfter:   10 * time.Millisecond,
+			UnackedAfter: 10 * time.Second,
+			OneWayAfter:  time.Second,
+		},
 	}
 }
 
@@ -93,6 +174,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxFragmentBytes < maxDatagram || c.MaxFragmentBytes > 1<<40 {
 		return fmt.Errorf("max_fragment_bytes: %d: want %d to %d", c.MaxFragmentBytes, maxDatagram, 1<<40)
+	}
+	if err := c.Reassembly.Validate(); err != nil {
+		return fmt.Errorf("reassembly.%w", err)
 	}
 	return nil
 }

@@ -15,8 +15,14 @@ type Counters struct {
 	Checksums [numChecksumKinds]uint64
 	// PayloadSeen is the transport payload of all handled packets, in bytes;
 	// PayloadUp what was handed up; PayloadNoParser what nobody reads;
-	// PayloadTruncated what the capture does not hold.
+	// PayloadTruncated what the capture does not hold; of streams,
+	// PayloadDuplicate what had come before, PayloadBuffered what waits behind
+	// holes, PayloadDiscarded what belongs to no stream, by Discard.
 	PayloadSeen, PayloadUp, PayloadNoParser, PayloadTruncated uint64
+	PayloadDuplicate, PayloadBuffered                         uint64
+	PayloadDiscarded                                          [numDiscards]uint64
+	// GapBytes is what never came of streams.
+	GapBytes uint64
 }
 
 // Undecodable returns the sum of packets that could not be decoded.
@@ -45,6 +51,12 @@ func (c *Counters) Add(o *Counters) {
 	c.PayloadUp += o.PayloadUp
 	c.PayloadNoParser += o.PayloadNoParser
 	c.PayloadTruncated += o.PayloadTruncated
+	c.PayloadDuplicate += o.PayloadDuplicate
+	c.PayloadBuffered += o.PayloadBuffered
+	for i, n := range o.PayloadDiscarded {
+		c.PayloadDiscarded[i] += n
+	}
+	c.GapBytes += o.GapBytes
 }
 
 // UndecodableByReason returns the counts of the outcomes that are not zero.
@@ -64,6 +76,27 @@ func (c *Counters) ChecksumsByKind() map[string]uint64 {
 	for k, n := range c.Checksums {
 		if n > 0 {
 			m[ChecksumKind(k).String()] = n
+		}
+	}
+	return m
+}
+
+// PayloadAccounted returns where the bytes of PayloadSeen are: it is the same at any
+// quiet moment.
+func (c *Counters) PayloadAccounted() uint64 {
+	sum := c.PayloadUp + c.PayloadNoParser + c.PayloadTruncated + c.PayloadDuplicate + c.PayloadBuffered
+	for _, n := range c.PayloadDiscarded {
+		sum += n
+	}
+	return sum
+}
+
+// DiscardedByReason returns the counts of the reasons that are not zero.
+func (c *Counters) DiscardedByReason() map[string]uint64 {
+	m := map[string]uint64{}
+	for d, n := range c.PayloadDiscarded {
+		if n > 0 {
+			m[Discard(d).String()] = n
 		}
 	}
 	return m

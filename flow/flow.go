@@ -41,6 +41,7 @@ const (
 	ignored   // nobody reads the payload
 	hasExtra  // VLANs or tunnels stand in Table.extra
 	idleFixed // the handler chose the idle time-out
+	holed     // a hole waits to be given up, see conn.deadline
 )
 
 // unread holds why a closing flow ends, in its lower bits, and which sides of a
@@ -120,7 +121,10 @@ func (f *Flow) side(swapped bool) Side {
 	return Responder
 }
 
-// deadline returns when the flow next needs attention.
-func (f *Flow) deadline() ingest.Timestamp {
-	return min(f.lastClock+ingest.Timestamp(f.idle)*1e6, f.wake)
+// reads says whether somebody reads what a side sends.
+func (f *Flow) reads(s Side) bool {
+	return f.state&ignored == 0 && f.unread&(1<<(unreadShift+s)) == 0
 }
+
+// idleAt returns when the flow has been idle for too long.
+func (f *Flow) idleAt() ingest.Timestamp { return f.lastClock + ingest.Timestamp(f.idle)*1e6 }

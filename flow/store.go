@@ -1,5 +1,7 @@
 package flow
 
+import "flowscope/ingest"
+
 // slabBits sets how many records are allocated at once: 4,096, one MiB.
 const slabBits = 12
 
@@ -17,13 +19,16 @@ type store struct {
 	live  int
 	index []uint64
 	mask  uint64
-	conns conns
+	conns pool[conn, connRef]
 }
 
 const minIndex = 1 << 10
 
 func newStore() store {
-	return store{index: make([]uint64, minIndex), mask: minIndex - 1}
+	return store{
+		index: make([]uint64, minIndex), mask: minIndex - 1,
+		conns: newPool[conn, connRef](slabBits),
+	}
 }
 
 func (s *store) at(i slot) *Flow { return &s.slabs[i>>slabBits][i&(1<<slabBits-1)] }
@@ -42,6 +47,17 @@ func (s *store) find(k *Key, hash uint64) slot {
 		}
 	}
 }
+
+// alarm returns when something is to happen to a flow other than its end.
+func (s *store) alarm(f *Flow) ingest.Timestamp {
+	if f.state&holed != 0 {
+		return min(f.wake, s.conns.at(f.conn).deadline)
+	}
+	return f.wake
+}
+
+// deadline returns when a flow next needs attention.
+func (s *store) deadline(f *Flow) ingest.Timestamp { return min(f.idleAt(), s.alarm(f)) }
 
 // guess returns the slot that find will most likely look at first, noSlot if
 // there is none.
@@ -74,6 +90,7 @@ func (s *store) insert(k *Key, hash uint64) slot {
 	*f = Flow{key: *k, gen: f.gen + 1}
 	if k.Proto == TCP {
 		f.conn = s.conns.take()
+		*s.conns.at(f.conn) = conn{deadline: noDeadline}
 	}
 	s.live++
 	s.put(n, hash)
@@ -100,7 +117,10 @@ func (s *store) remove(n slot, hash uint64) {
 	}
 	s.live--
 	s.free = append(s.free, n)
-	s.conns.give(s.at(n).conn)
+	if f := s.at(n); f.conn != noConn {
+		s.conns.give(f.conn)
+		f.conn = noConn
+	}
 	// Close the gap: an entry moves back unless its home lies after the gap.
 	for gap := i; ; {
 		i = (i + 1) & s.mask

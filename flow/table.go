@@ -35,6 +35,10 @@ type Table struct {
 	starts    starts
 	lru       lru
 	fragments *defragmenter
+	holds     holds
+	histories histories
+	pages     pool[page, pageRef]
+	farAhead  int32           // further ahead a segment needs to be borne out
 	extra     map[slot]*extra // of flows with hasExtra
 	sources   sources
 	clock     ingest.Timestamp
@@ -69,6 +73,16 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 	t.event.table = t
 	t.timers = newTimers(&t.store)
 	t.fragments = newDefragmenter(&t.cfg, &t.counters)
+	t.farAhead = int32(cfg.Reassembly.SideBytes)
+	t.pages = newPool[page, pageRef](pageSlabBits)
+	t.holds = holds{
+		records: newPool[hold, holdRef](recordSlabBits), chunks: newPool[chunk, chunkRef](recordSlabBits),
+		pages: &t.pages, random: t.decoder.seed[3],
+	}
+	t.histories = histories{
+		records: newPool[history, historyRef](recordSlabBits),
+		pages:   &t.pages, conns: &t.store.conns, limit: uint32(cfg.Reassembly.History),
+	}
 	return t, nil
 }
 
@@ -149,6 +163,7 @@ type waiting struct {
 	n      slot
 	side   Side
 	opened bool
+	aborts bool // it resets the connection
 }
 
 // moveTo brings the clock to a packet's. While packets wait to be handed up only
@@ -179,16 +194,18 @@ func (t *Table) handUp() {
 // pass hands one packet's events up.
 func (t *Table) pass(w *waiting) {
 	f := t.store.at(w.n)
-	for f.wake <= min(w.packet.Clock, latest) {
+	for clock := min(w.packet.Clock, latest); t.store.alarm(f) <= clock; {
 		t.timers.disarm(w.n)
-		t.wakeUp(w.n, f)
+		t.sound(w.n, f)
 	}
 	if w.opened {
 		t.begin(w.n, f, Opened, w.packet.Time)
 		t.send()
 	}
 	d := w.d
-	if d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0 {
+	if d.key.Proto == TCP {
+		t.stream(w, f)
+	} else if d.key.Proto == UDP && f.state&ignored == 0 && len(d.payload) > 0 {
 		t.counters.PayloadUp += uint64(len(d.payload))
 		e := t.begin(w.n, f, Data, w.packet.Time)
 		e.Side, e.Data, e.Length, e.Truncated = w.side, d.payload, d.payloadLength, d.truncated
@@ -197,7 +214,7 @@ func (t *Table) pass(w *waiting) {
 		t.counters.PayloadNoParser += uint64(len(d.payload))
 	}
 	if f.armed == noDeadline {
-		t.timers.arm(w.n, f.deadline())
+		t.timers.arm(w.n, t.store.deadline(f))
 	} else {
 		t.timers.advance(w.n)
 	}
@@ -256,12 +273,26 @@ func (t *Table) advance(now ingest.Timestamp) {
 // due handles a flow whose deadline has come and that has no timer entry.
 func (t *Table) due(n slot) {
 	f := t.store.at(n)
-	if at := f.deadline(); at < f.wake || f.wake == noDeadline {
+	if at := f.idleAt(); at < t.store.alarm(f) {
 		t.end(n, f.endReason(), at)
 		return
 	}
+	t.sound(n, f)
+	t.timers.arm(n, t.store.deadline(f))
+}
+
+// sound lets happen what a flow's alarm was set for.
+func (t *Table) sound(n slot, f *Flow) {
+	if f.state&holed != 0 {
+		c := t.store.conns.at(f.conn)
+		if at := c.deadline; at <= f.wake {
+			g := segment{n: n, f: f, c: c, now: at, time: at}
+			t.giveUpDue(&g, at)
+			t.schedule(&g)
+			return
+		}
+	}
 	t.wakeUp(n, f)
-	t.timers.arm(n, f.deadline())
 }
 
 func (t *Table) wakeUp(n slot, f *Flow) {
@@ -294,8 +325,11 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	}
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
+	aborts := false
 	if d.key.Proto == TCP {
+		before := f.state & closing
 		t.tcp(f, d, side)
+		aborts = before == 0 && f.state&closing != 0 && f.reason() == Rst
 	}
 	if d.key.Proto == ICMP || d.key.Proto == ICMPv6 {
 		t.quote(n, f, d)
@@ -303,8 +337,8 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	if f.state&closing == 0 {
 		f.lastClock = t.clock
 	}
-	w := waiting{p, d, n, side, opened}
-	if opened || d.key.Proto == UDP {
+	w := waiting{p, d, n, side, opened, aborts}
+	if opened || d.key.Proto == UDP || d.key.Proto == TCP {
 		t.waiting = append(t.waiting, w)
 	} else {
 		t.counters.PayloadNoParser += uint64(len(d.payload))
@@ -324,9 +358,9 @@ func (t *Table) find(p *ingest.Packet, d *decoded) slot {
 		return n
 	}
 	f := t.store.at(n)
-	for f.deadline() <= t.clock {
+	for t.store.deadline(f) <= t.clock {
 		t.handUp()
-		if f.deadline() > t.clock { // handing up has moved it
+		if t.store.deadline(f) > t.clock { // handing up has moved it
 			break
 		}
 		t.timers.disarm(n)
@@ -442,6 +476,9 @@ func (t *Table) end(n slot, why Reason, at ingest.Timestamp) {
 	f := t.store.at(n)
 	t.counters.FlowsEnded[why]++
 	t.timers.disarm(n)
+	if f.conn != noConn {
+		t.endStreams(n, f, at)
+	}
 	t.begin(n, f, Closed, at).Reason = why
 	t.send()
 	hash := t.decoder.seed.hash(&f.key)

@@ -116,7 +116,7 @@ func (t *timers) disarm(n slot) {
 // advance makes a flow's entry earlier where its deadline now is.
 func (t *timers) advance(n slot) {
 	f := t.store.at(n)
-	if d := f.deadline(); d < f.armed {
+	if d := t.store.deadline(f); d < f.armed {
 		t.disarm(n)
 		t.arm(n, d)
 	}
@@ -133,7 +133,7 @@ func (t *timers) expired(now ingest.Timestamp) slot {
 				continue
 			}
 			f.armed = noDeadline
-			if d := f.deadline(); d > e.at {
+			if d := t.store.deadline(f); d > e.at {
 				t.arm(e.n, d)
 				continue
 			}
@@ -169,7 +169,7 @@ func (t *timers) turn(target int64) bool {
 		f := t.store.at(n)
 		next := f.next
 		t.listed--
-		t.arm(n, f.deadline())
+		t.arm(n, t.store.deadline(f))
 		n = next
 	}
 	return true

@@ -39,7 +39,7 @@ func TestTimersAgainstModel(t *testing.T) {
 				f.lastClock, f.armed, f.wake = now, noDeadline, noDeadline
 				f.idle = rapid.Uint32Range(1, 400_000).Draw(t, "idle")
 				live[n] = true
-				timers.arm(n, f.deadline())
+				timers.arm(n, s.deadline(f))
 			case 1: // a packet on some flow
 				if n := pick(t, &s); live[n] {
 					s.at(n).lastClock = now
@@ -53,7 +53,7 @@ func TestTimersAgainstModel(t *testing.T) {
 				now += ingest.Timestamp(rapid.Int64Range(0, 1<<39).Draw(t, "step"))
 				var want []expiry
 				for n := range live {
-					if d := s.at(n).deadline(); d <= now {
+					if d := s.deadline(s.at(n)); d <= now {
 						want = append(want, expiry{d, n})
 					}
 				}
@@ -63,7 +63,7 @@ func TestTimersAgainstModel(t *testing.T) {
 				var got []expiry
 				if now >= timers.next {
 					for n := timers.expired(now); n != noSlot; n = timers.expired(now) {
-						got = append(got, expiry{s.at(n).deadline(), n})
+						got = append(got, expiry{s.deadline(s.at(n)), n})
 						delete(live, n)
 						s.at(n).idle = 0
 					}

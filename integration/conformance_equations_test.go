@@ -46,7 +46,8 @@ func checkEquations(t *testing.T, rec *recording) {
 	equal("flows told of", uint64(len(rec.flows)), rec.table.FlowsStarted)
 
 	tb, s := &rec.table, &rec.session
-	equal("payload handed up, unread and truncated", tb.PayloadUp+tb.PayloadNoParser+tb.PayloadTruncated, tb.PayloadSeen)
+	equal("payload accounted for", tb.PayloadAccounted(), tb.PayloadSeen)
+	equal("payload buffered at the end", tb.PayloadBuffered, 0)
 	equal("payload delivered, unread and buffered", s.PayloadDelivered+s.PayloadNoParser+s.PayloadBuffered, tb.PayloadUp)
 	equal("payload buffered at the end", s.PayloadBuffered, 0)
 	equal("parsers that panicked", s.ParserPanics, 0)

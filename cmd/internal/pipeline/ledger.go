@@ -28,6 +28,7 @@ func (l *Pipeline) Ledger() *publish.Ledger {
 		Active:  tables.FlowsActive,
 	}
 	ledger.Payload = payload(&tables, &drivers)
+	ledger.GapBytes = tables.GapBytes
 	return ledger
 }
 
@@ -48,10 +49,11 @@ func packets(handedOn uint64, lost ingest.Losses, c *flow.Counters) publish.Pack
 func payload(c *flow.Counters, d *session.Counters) publish.PayloadBytes {
 	p := publish.PayloadBytes{
 		Seen:      c.PayloadSeen,
+		Duplicate: c.PayloadDuplicate,
 		Delivered: d.PayloadDelivered,
 		NoParser:  c.PayloadNoParser + d.PayloadNoParser,
-		Discarded: publish.Reasons{},
-		Buffered:  d.PayloadBuffered,
+		Discarded: c.DiscardedByReason(),
+		Buffered:  c.PayloadBuffered + d.PayloadBuffered,
 	}
 	p.Discarded.Add("truncated", c.PayloadTruncated)
 	return p

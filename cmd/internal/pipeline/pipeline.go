@@ -48,8 +48,7 @@ func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error)
 	}
 	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
 	handlers := make([]ingest.Handler, cfg.Workers)
-	share := cfg.Flow
-	share.MaxFlows = max(1, cfg.Flow.MaxFlows/cfg.Workers)
+	share := cfg.Flow.Share(cfg.Workers)
 	limits := cfg.Session
 	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
