@@ -22,12 +22,12 @@ type subCommand struct {
 	Server         string `placeholder:"URL" help:"NATS servers, separated by commas. Default: publish.servers of the configuration, else nats://127.0.0.1:4222."`
 	Store          string `placeholder:"DIR" help:"Read the store that replay --keep DIR has left, to its end."`
 	Format         string `placeholder:"FORMAT" help:"text, json or msgpack. Default: text on a terminal, json otherwise."`
-	From           string `placeholder:"start|new|TIME" help:"Where to begin: TIME is RFC 3339, when an event was stored. Default: start with --store, else new."`
+	From           string `placeholder:"start|new|TIME" help:"Where to begin: TIME is RFC 3339, when an event was stored. Default: start with --store or --audit, else new."`
 	Durable        string `placeholder:"NAME" help:"A consumer that remembers what it has printed, and goes on there."`
 	Count          int    `placeholder:"N" help:"End after N events."`
 	Config         string `placeholder:"FILE" help:"Configuration file, for the servers, the login and the prefix."`
 	ConnectTimeout string `placeholder:"DURATION" help:"How long a server may take to be reached. Default: 10s."`
-	Audit          bool   `hidden:""`
+	Audit          bool   `help:"Print no events: say which numbers and ids are missing or doubled in what is stored now."`
 }
 
 // defaultServer is where sub connects if nothing else is said.
@@ -47,7 +47,11 @@ func (c *subCommand) Run(p *process) error {
 		}
 		return err
 	}
-	err = c.print(p, nc, want, format)
+	if c.Audit {
+		err = c.audit(p, nc, cfg, want, format)
+	} else {
+		err = c.print(p, nc, want, format)
+	}
 	nc.Close()
 	return join([]error{err, closeServer()})
 }
@@ -55,8 +59,12 @@ func (c *subCommand) Run(p *process) error {
 // settle checks the flags and reads the configuration.
 func (c *subCommand) settle(p *process) (cfg publish.Config, want publish.SubscribeConfig, format publish.Format, err error) {
 	switch {
-	case c.Audit:
-		err = notAvailable("--audit")
+	case c.Audit && c.Durable != "":
+		err = usagef("--audit and --durable: want one of them")
+	case c.Audit && c.From == "new":
+		err = usagef("--audit --from new: nothing is stored from now on")
+	case c.Audit && c.Format == string(publish.Msgpack):
+		err = usagef("--audit: want --format text or json")
 	case c.Server != "" && c.Store != "":
 		err = usagef("--server and --store: want one of them")
 	case c.Count < 0:
@@ -103,7 +111,7 @@ func (c *subCommand) flags() []config.Flag {
 func (c *subCommand) begin(want *publish.SubscribeConfig) error {
 	from := c.From
 	if from == "" {
-		if from = "new"; c.Store != "" {
+		if from = "new"; c.Store != "" || c.Audit {
 			from = "start"
 		}
 	}
@@ -142,20 +150,40 @@ func (c *subCommand) connect(p *process, cfg publish.Config, log *slog.Logger) (
 	return nc, server.Close, nil
 }
 
+// headOf cuts a payload behind its first events, as many as are left; a durable
+// consumer prints all, because what it does not print now it never would.
+func headOf(payload []byte, left *int) []byte {
+	n := 0
+	for one, err := range publish.Payloads(payload) {
+		if err != nil {
+			return payload
+		}
+		n += len(one)
+		if *left--; *left == 0 {
+			return payload[:n]
+		}
+	}
+	return payload
+}
+
 // print writes events until there are no more. A message that is no event is
 // named and does not stop the others.
 func (c *subCommand) print(p *process, nc *nats.Conn, want publish.SubscribeConfig, format publish.Format) error {
 	ctx, cancel := context.WithCancel(p.soft)
 	defer cancel()
 	out := printer.New(p.stdout, format)
-	bad := 0
+	bad, left := 0, want.Count
 	var err error
 	for d, failed := range publish.Subscribe(ctx, nc, want) {
 		if err = failed; err != nil {
 			break
 		}
 		var noEvent *printer.PayloadError
-		err = out.Print(d.Payload)
+		payload := d.Payload
+		if want.Count > 0 && want.Durable == "" {
+			payload = headOf(payload, &left)
+		}
+		err = out.Print(payload)
 		if errors.As(err, &noEvent) {
 			bad++
 			complain(p.stderr, fmt.Errorf("%s, message %d: %w", d.Subject, d.Sequence, noEvent))

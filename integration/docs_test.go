@@ -119,7 +119,7 @@ func TestDocumentTables(t *testing.T) {
 // nothing is written without a tag, everything tagged is written, and the empty
 // message writes what has no omitempty.
 func TestMessageTags(t *testing.T) {
-	messages := []session.Message{new(publish.DeadLetter)}
+	messages := []session.Message{new(publish.DeadLetter), new(publish.Heartbeat), new(publish.State)}
 	for _, f := range parsers.All() {
 		messages = append(messages, f.Protocol().Messages...)
 	}
@@ -342,6 +342,10 @@ func messageTables(registry *session.Registry) []*docTable {
 	}
 	tables := []*docTable{structTable("dead_letter", reflect.TypeFor[publish.DeadLetter](), new([]reflect.Type))}
 	var structs []reflect.Type
+	tables = append(
+		tables, structTable("heartbeat", reflect.TypeFor[publish.Heartbeat](), &structs),
+		structTable("state", reflect.TypeFor[publish.State](), &structs),
+	)
 	byPackage := map[string]*docTable{}
 	for _, m := range all {
 		typ := reflect.TypeOf(m).Elem()

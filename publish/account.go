@@ -18,12 +18,15 @@ type dropReason uint8
 
 const (
 	dropQueueFull dropReason = iota
+	dropTick
+	dropMessage
+	dropFlow
 	dropUnknownTopic
 	numDropReasons
 )
 
 // dropNames are the keys of the ledger's events.dropped.
-var dropNames = [numDropReasons]string{"queue_full", "unknown_topic"}
+var dropNames = [numDropReasons]string{"queue_full", "queue_tick", "queue_message", "queue_flow", "unknown_topic"}
 
 // workerCounts are what one worker counts. Events about the sensor are not in
 // them.
@@ -33,6 +36,8 @@ type workerCounts struct {
 	dropped  [numDropReasons]uint64
 	// buffered are in the batch that the worker is filling.
 	buffered uint64
+	// bodies is the number of messages whose body was left out.
+	bodies uint64
 }
 
 // account is the publisher's side of the ledger. Everything that belongs
@@ -41,7 +46,8 @@ type workerCounts struct {
 type account struct {
 	mu      sync.Mutex
 	workers []workerCounts
-	topics  [][]uint64 // per worker: encoded events per topic
+	topics  [][]uint64 // per worker: numbered events per topic
+	handed  [][]uint64 // the same, of those that were handed over or dropped
 	settled [numOutcomes]uint64
 	// pending were handed over and have not ended.
 	pending         uint64
@@ -53,9 +59,9 @@ type account struct {
 }
 
 func newAccount(workers, topics int) *account {
-	a := &account{workers: make([]workerCounts, workers), topics: make([][]uint64, workers)}
+	a := &account{workers: make([]workerCounts, workers), topics: make([][]uint64, workers), handed: make([][]uint64, workers)}
 	for i := range a.topics {
-		a.topics[i] = make([]uint64, topics)
+		a.topics[i], a.handed[i] = make([]uint64, topics), make([]uint64, topics)
 	}
 	return a
 }
@@ -66,6 +72,9 @@ func (a *account) snapshot(worker int, c *workerCounts, topics []uint64, handedO
 	a.mu.Lock()
 	a.workers[worker] = *c
 	copy(a.topics[worker], topics)
+	if c.buffered == 0 {
+		copy(a.handed[worker], topics)
+	}
 	a.pending += handedOver
 	a.mu.Unlock()
 }

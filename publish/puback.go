@@ -28,8 +28,14 @@ func (e *ackError) Error() string {
 	return fmt.Sprintf("the server refuses: %s (code %d, error %d)", e.Description, e.Code, e.ErrCode)
 }
 
+// errAccountResources is the server's "resource limits exceeded for account".
+const errAccountResources = 10002
+
 // permanent says that sending the same again cannot succeed.
 func (e *ackError) permanent() bool {
+	if e.ErrCode == errAccountResources {
+		return false // room may be made
+	}
 	switch e.Code {
 	case http.StatusRequestTimeout, http.StatusNotFound, http.StatusTooManyRequests:
 		return false

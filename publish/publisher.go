@@ -22,6 +22,9 @@ type Options struct {
 	// Live says that capture cannot wait: without room in the queue events are
 	// dropped and counted, and each tick hands over what there is.
 	Live bool
+	// Ledger returns the ledger of the run so far, for live capture to publish
+	// at each heartbeat; nil is none.
+	Ledger func() *Ledger
 	// Log takes state changes; nil is silence.
 	Log *slog.Logger
 	// Trouble is asked why nothing is acknowledged when the server does not
@@ -42,6 +45,7 @@ type Publisher struct {
 	account   *account
 	transport Transport
 	newEnc    func() appender
+	heartbeat time.Duration
 	sensor    sensorEvents
 
 	finished chan struct{} // closed when Run returns
@@ -86,7 +90,7 @@ func newPublisher(cfg Config, opts Options, t Transport, newEnc func() appender)
 		opts: opts, live: opts.Live, subjects: subjects, rules: rules,
 		queue:     newQueue(cfg.QueueBytes),
 		account:   newAccount(opts.Workers, len(subjects)),
-		transport: t, newEnc: newEnc,
+		transport: t, newEnc: newEnc, heartbeat: cfg.Heartbeat,
 		finished: make(chan struct{}),
 	}
 	p.account.unreported = cfg.Mode == ModeFast
@@ -101,8 +105,12 @@ func (p *Publisher) Sink(worker int) session.Sink {
 	if worker < 0 || worker >= p.opts.Workers {
 		panic(fmt.Sprintf("publish: sink of worker %d of %d", worker, p.opts.Workers))
 	}
+	classes := make([]class, len(p.rules))
+	for i, t := range p.opts.Registry.Topics() {
+		classes[i] = classOf(t.Type)
+	}
 	return &sink{
-		p: p, worker: worker, enc: p.newEnc(), rules: p.rules,
+		p: p, worker: worker, enc: p.newEnc(), rules: p.rules, classes: classes,
 		topics: make([]uint64, len(p.rules)), seen: make([]uint64, len(p.rules)),
 		batch: p.queue.empty(),
 	}
@@ -121,6 +129,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 	var beside sync.WaitGroup
 	beside.Go(func() { p.transport.run(ctx) })
+	if p.live {
+		beside.Go(func() { p.beat(ctx, p.heartbeat) })
+	}
 	stop := context.AfterFunc(ctx, p.queue.fail)
 	err := p.loop(ctx)
 	stop()
@@ -262,6 +273,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 
 func (p *Publisher) shutDown(ctx context.Context) error {
 	var err error
+	if p.live {
+		p.tell(&State{State: StateStopping})
+		p.tell(p.Heartbeat())
+	}
 	if p.account.waiting() > 0 || !p.queue.idle() {
 		err = p.Flush(ctx) // Run may only be about to begin
 	}

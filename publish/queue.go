@@ -121,7 +121,7 @@ func (q *queue) recycle(b *Batch) {
 	cost := b.cost()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if cost > maxSpare || q.spareBytes+cost > q.maxBytes {
+	if cost > maxSpare || cap(b.Buf) < batchTarget || q.spareBytes+cost > q.maxBytes {
 		return
 	}
 	q.spare = append(q.spare, b)
@@ -148,6 +148,16 @@ func (q *queue) takeSpare() *Batch {
 	q.spareBytes -= b.cost()
 	return b
 }
+
+// held is the memory of what waits, in bytes.
+func (q *queue) held() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes
+}
+
+// fill is how full the queue is, in sixteenths.
+func (q *queue) fill() int { return q.held() * 16 / q.maxBytes }
 
 // idle says that nothing waits for the publisher.
 func (q *queue) idle() bool {

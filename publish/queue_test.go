@@ -146,7 +146,7 @@ func TestLiveDropsAreCounted(t *testing.T) {
 	sink.Close()
 	l := p.Ledger()
 	checkBalance(t, l)
-	dropped := l.Events.Dropped["queue_full"]
+	dropped := l.Events.Dropped.Sum()
 	if dropped == 0 || l.Events.Made != n || l.Events.Pending != n-dropped {
 		t.Errorf("while blocked: %+v", l.Events)
 	}

@@ -109,7 +109,7 @@ func (s *sensorEvents) batch(m session.Message) (*Batch, error) {
 	}
 	// Add converts to the type of Time, whose package is below this one's reach.
 	e.Time = e.Time.Add(time.Duration(time.Now().UnixNano()))
-	b := s.p.queue.empty()
+	b := &Batch{Buf: make([]byte, 0, 2*envelopeSpace)}
 	b.Worker = s.p.opts.Workers
 	s.n[topic]++
 	var idStart, idEnd int

@@ -54,10 +54,17 @@ func shortenRecord(b *Batch, r *Record, limit int) bool {
 // truncatedPair is what a shortened event has more.
 const truncatedPair = "\xa9truncated\xc3"
 
-// appendShortened appends an event with a shortened message. Everything but the
-// message stays as it is, in the same order. b and data may be parts of one
-// array, data before b.
+// appendShortened appends an event with a shortened message.
 func appendShortened(b, data []byte, text, list int) ([]byte, bool) {
+	return appendEdited(b, data, func(b []byte, r *reader) ([]byte, bool) {
+		return appendCut(b, r, text, list, MaxDepth)
+	})
+}
+
+// appendEdited appends an event whose message edit has copied, and marks it
+// truncated. Everything but the message stays as it is, in the same order. b and
+// data may be parts of one array, data before b.
+func appendEdited(b, data []byte, edit func([]byte, *reader) ([]byte, bool)) ([]byte, bool) {
 	r := reader{b: data}
 	var head value
 	if r.next(&head) != nil || head.format != mapFormat || r.pos != 3 {
@@ -78,7 +85,7 @@ func appendShortened(b, data []byte, text, list int) ([]byte, bool) {
 		case "message":
 			found = true
 			var ok bool
-			if b, ok = appendCut(b, &r, text, list, MaxDepth); !ok {
+			if b, ok = edit(b, &r); !ok {
 				return b, false
 			}
 		case "truncated":

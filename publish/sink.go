@@ -36,6 +36,10 @@ type sink struct {
 	// published is counts.made as the account knows it.
 	published uint64
 	closed    bool
+	// keep is the lowest class that is kept at present, classes has that of
+	// each topic.
+	keep    class
+	classes []class
 }
 
 var _ session.Sink = (*sink)(nil)
@@ -56,6 +60,11 @@ func (s *sink) HandleEvent(e *session.SessionEvent) {
 		return
 	}
 	s.seen[e.Topic]++
+	if c := s.classes[e.Topic]; c < s.keep {
+		s.topics[e.Topic]++ // the hole in the numbers shows it
+		s.counts.dropped[shedReasons[c]]++
+		return
+	}
 	s.counts.buffered++
 	s.add(e, false)
 }
@@ -79,6 +88,9 @@ func (s *sink) add(e *session.SessionEvent, sensor bool) {
 	start := len(b.Buf)
 	var idStart, idEnd int
 	b.Buf, idStart, idEnd = s.enc.Append(b.Buf, e)
+	if s.keep > classTick && len(b.Buf)-start > minBody && e.Type == session.Application {
+		s.dropBody(start)
+	}
 	s.topics[e.Topic]++
 	b.Records = append(b.Records, Record{
 		Start: uint32(start), End: uint32(len(b.Buf)),
@@ -90,10 +102,20 @@ func (s *sink) add(e *session.SessionEvent, sensor bool) {
 	}
 }
 
+func (s *sink) dropBody(start int) {
+	var dropped bool
+	if s.batch.Buf, dropped = dropBody(s.batch.Buf, start); dropped {
+		s.counts.bodies++
+	}
+}
+
 // Tick hands the batch over when it has waited long enough and the publisher
 // has nothing else to do: behind a full queue a batch may as well fill up.
 func (s *sink) Tick(now time.Time) {
 	s.clock = now
+	if s.keep > classTick {
+		s.lookAtQueue()
+	}
 	if len(s.batch.Records) > 0 && s.due(now) && s.p.queue.idle() {
 		s.handOver()
 		return
@@ -131,6 +153,9 @@ func (s *sink) handOver() {
 	// pending yet.
 	s.publishCounts(n)
 	next, ok := s.p.queue.put(s.batch, !s.p.live)
+	if s.p.live {
+		s.lookAtQueue()
+	}
 	if ok {
 		s.batch = next
 		return
@@ -140,6 +165,9 @@ func (s *sink) handOver() {
 		s.p.account.dropPending(s.worker, dropQueueFull, n, &s.counts)
 	}
 }
+
+// lookAtQueue decides what is kept until the next look.
+func (s *sink) lookAtQueue() { s.keep = shedBelow(s.p.queue.fill()) }
 
 func (s *sink) publishCounts(handedOver uint64) {
 	s.published = s.counts.made

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ type SubscribeConfig struct {
 	// Durable names a consumer that remembers what was consumed; "" for one
 	// that remembers nothing.
 	Durable string
-	// Count ends the iteration after so many messages; 0 for no end.
+	// Count ends the iteration after the message with which so many events have
+	// come; 0 for no end.
 	Count int
 	// UntilCaughtUp ends it once nothing more is stored.
 	UntilCaughtUp bool
@@ -67,10 +69,14 @@ type Delivery struct {
 func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
 	return func(yield func(*Delivery, error) bool) {
 		s, err := newSubscription(ctx, nc, cfg)
+		left := false
 		if err == nil {
-			err = s.each(ctx, func(d *Delivery) bool { return yield(d, nil) })
+			err = s.each(ctx, func(d *Delivery) (done, more bool) {
+				left = !yield(d, nil)
+				return !left, !left
+			})
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !left {
 			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), err))
 		}
 	}
@@ -181,8 +187,9 @@ func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) 
 	return consumer, nil
 }
 
-// each calls f for each message until f is false or the subscription's end.
-func (s *subscription) each(ctx context.Context, f func(*Delivery) bool) error {
+// each calls f for each message until f wants no more or the subscription's end.
+// What f is done with is acknowledged.
+func (s *subscription) each(ctx context.Context, f func(*Delivery) (done, more bool)) error {
 	if s.cfg.UntilCaughtUp && s.waiting == 0 {
 		return nil
 	}
@@ -191,16 +198,25 @@ func (s *subscription) each(ctx context.Context, f func(*Delivery) bool) error {
 		return err
 	}
 	defer stop()
-	for n := 1; ; n++ {
+	for n := 0; ; {
 		m, err := next()
 		if err != nil {
 			return err
 		}
+		n += eventsOf(m)
 		more, err := s.deliver(ctx, m, f)
-		if !more || err != nil || n == s.cfg.Count {
+		if !more || err != nil || s.cfg.Count > 0 && n >= s.cfg.Count {
 			return err
 		}
 	}
+}
+
+// eventsOf is the number of events in a message by its header.
+func eventsOf(m jetstream.Msg) int {
+	if n, err := strconv.ParseUint(m.Headers().Get(CountHeader), 10, 31); err == nil && n > 0 {
+		return int(n)
+	}
+	return 1
 }
 
 // messages returns a function that waits for the next message. A durable
@@ -239,7 +255,7 @@ func (s *subscription) fetchOne(ctx context.Context) (jetstream.Msg, error) {
 }
 
 // deliver hands one message over; more is false when it was the last.
-func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Delivery) bool) (more bool, err error) {
+func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Delivery) (done, more bool)) (more bool, err error) {
 	meta, err := m.Metadata()
 	if err != nil {
 		return false, fmt.Errorf("message without metadata: %w", err)
@@ -249,7 +265,8 @@ func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Del
 		ID:       m.Headers().Get(jetstream.MsgIDHeader),
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp.UTC(),
 	}
-	if !f(d) {
+	done, more := f(d)
+	if !done {
 		if s.cfg.Durable != "" {
 			err = m.Nak()
 		}
@@ -260,5 +277,5 @@ func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Del
 			return false, fmt.Errorf("acknowledge message %d: %w", d.Sequence, err)
 		}
 	}
-	return !s.cfg.UntilCaughtUp || meta.NumPending > 0, nil
+	return more && (!s.cfg.UntilCaughtUp || meta.NumPending > 0), nil
 }

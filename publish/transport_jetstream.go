@@ -498,6 +498,8 @@ func (t *jetStream) stalled(now time.Time) bool {
 	}
 	if !t.nc.IsConnected() {
 		t.note(disconnected(t.nc))
+	} else if err := t.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		t.note(err) // publishing without permission has no answer
 	}
 	limit := t.cfg.StallTimeout
 	over := limit > 0 && !t.p.live && now.Sub(t.progress) >= limit

@@ -57,7 +57,7 @@ func New(w io.Writer, format publish.Format) *Printer {
 	return p
 }
 
-// Print takes one payload. A payload that cannot be rendered is an error of type
+// Print takes one payload, of one event or of several. A payload that cannot be rendered is an error of type
 // *PayloadError, after which printing may go on; any other error is the output's
 // and final, publish.ErrClosedPipe if its reader has gone.
 func (p *Printer) Print(payload []byte) error {
@@ -66,13 +66,21 @@ func (p *Printer) Print(payload []byte) error {
 	if p.err != nil {
 		return p.err
 	}
-	before := len(p.buf)
-	b, err := p.render(payload)
-	if err != nil {
-		p.buf = p.buf[:before]
-		return &PayloadError{err}
+	if len(payload) == 0 {
+		return &PayloadError{publish.ErrCutShort}
 	}
-	p.buf = b
+	for one, err := range publish.Payloads(payload) {
+		var b []byte
+		before := len(p.buf)
+		if err == nil {
+			b, err = p.render(one)
+		}
+		if err != nil {
+			p.buf = p.buf[:before]
+			return &PayloadError{err}
+		}
+		p.buf = b
+	}
 	if len(p.buf) >= full {
 		p.flush()
 	}

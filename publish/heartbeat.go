@@ -1,0 +1,173 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"flowscope/session"
+	"flowscope/session/pack"
+)
+
+// Heartbeat is the message of sensor.heartbeat events: that the sensor lives, and
+// how far its numbers go.
+type Heartbeat struct {
+	// Pending is the number of events that are not delivered yet.
+	Pending uint64 `msgpack:"pending" json:"pending"`
+	// QueueBytes is the memory of events that wait for the publisher.
+	QueueBytes uint64 `msgpack:"queue_bytes" json:"queue_bytes"`
+	// BodiesShed is the number of messages whose body was left out because the
+	// queue ran full.
+	BodiesShed uint64 `msgpack:"bodies_shed,omitempty" json:"bodies_shed,omitempty"`
+	// Last has the latest number of each worker on each subject.
+	Last []LastNumber `msgpack:"last,omitempty" json:"last,omitempty"`
+}
+
+// LastNumber is the n of the last Flowscope-Seq of one worker on one subject.
+type LastNumber struct {
+	Subject string `msgpack:"subject" json:"subject"`
+	Worker  int    `msgpack:"worker" json:"worker"`
+	N       uint64 `msgpack:"n" json:"n"`
+}
+
+var _ session.Message = (*Heartbeat)(nil)
+
+// Kind is heartbeat.
+func (h *Heartbeat) Kind() string { return "heartbeat" }
+
+// AppendMsgpack appends the message as one map.
+func (h *Heartbeat) AppendMsgpack(b []byte) []byte {
+	m := pack.BeginMap(b)
+	m.Uint("pending", h.Pending)
+	m.Uint("queue_bytes", h.QueueBytes)
+	if h.BodiesShed != 0 {
+		m.Uint("bodies_shed", h.BodiesShed)
+	}
+	if len(h.Last) > 0 {
+		m.Key("last")
+		m.B = pack.ArrayHeader(m.B, len(h.Last))
+		for i := range h.Last {
+			l := &h.Last[i]
+			m.B = pack.MapHeader(m.B, 3)
+			m.B = pack.String(pack.String(m.B, "subject"), l.Subject)
+			m.B = pack.Int(pack.String(m.B, "worker"), int64(l.Worker))
+			m.B = pack.Uint(pack.String(m.B, "n"), l.N)
+		}
+	}
+	return m.End()
+}
+
+// State is the message of sensor.state events: what the sensor does from now on.
+type State struct {
+	// State is started, shedding, recovered or stopping.
+	State string `msgpack:"state" json:"state"`
+	// Detail is for people.
+	Detail string `msgpack:"detail,omitempty" json:"detail,omitempty"`
+}
+
+var _ session.Message = (*State)(nil)
+
+// Kind is state.
+func (s *State) Kind() string { return "state" }
+
+// AppendMsgpack appends the message as one map.
+func (s *State) AppendMsgpack(b []byte) []byte {
+	m := pack.BeginMap(b)
+	m.String("state", s.State)
+	if s.Detail != "" {
+		m.Key("detail")
+		m.B = pack.TextString(m.B, s.Detail)
+	}
+	return m.End()
+}
+
+// The states.
+const (
+	StateStarted   = "started"
+	StateShedding  = "shedding"
+	StateRecovered = "recovered"
+	StateStopping  = "stopping"
+)
+
+// stateInterval is how often the queue is looked at for a change of state.
+const stateInterval = 500 * time.Millisecond
+
+// Heartbeat returns what a heartbeat says at the moment.
+func (p *Publisher) Heartbeat() *Heartbeat {
+	h := &Heartbeat{QueueBytes: uint64(p.queue.held())}
+	a := p.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h.Pending, h.BodiesShed = a.pending, 0
+	for worker, counts := range a.handed {
+		h.BodiesShed += a.workers[worker].bodies
+		for topic, n := range counts {
+			if n > 0 {
+				h.Last = append(h.Last, LastNumber{p.subjects[topic], worker, n})
+			}
+		}
+	}
+	slices.SortFunc(h.Last, func(a, b LastNumber) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Worker, b.Worker))
+	})
+	return h
+}
+
+// beat tells of a live sensor until ctx ends: at once that it has started, then
+// heartbeats and ledgers at each interval, and when it begins or ends to shed
+// events. Behind a queue that is nearly full it is silent, so that it takes no
+// memory while nothing is delivered.
+func (p *Publisher) beat(ctx context.Context, interval time.Duration) {
+	p.tell(&State{State: StateStarted})
+	look := time.NewTicker(stateInterval)
+	defer look.Stop()
+	next := time.Now().Add(interval)
+	shedding := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-look.C:
+			fill := p.queue.fill()
+			if over := shedBelow(fill) > classTick; over != shedding {
+				// Without news of half a level it would flutter.
+				if shedding = over || fill >= shedAt[classTick]-2; shedding == over {
+					p.tellShedding(over)
+				}
+			}
+			if interval > 0 && !now.Before(next) {
+				next = now.Add(interval)
+				p.tellAll()
+			}
+		}
+	}
+}
+
+func (p *Publisher) tellShedding(shedding bool) {
+	if shedding {
+		p.opts.Log.Warn("the queue before the publisher runs full: events are dropped")
+		p.tell(&State{State: StateShedding, Detail: "the queue before the publisher runs full"})
+		return
+	}
+	p.opts.Log.Info("no events are dropped any more")
+	p.tell(&State{State: StateRecovered})
+}
+
+// tellAll sends a heartbeat, and the ledger if there is one.
+func (p *Publisher) tellAll() {
+	if p.queue.fill() >= shedAt[classFlow] {
+		return
+	}
+	p.tell(p.Heartbeat())
+	if p.opts.Ledger != nil {
+		p.tell(p.opts.Ledger())
+	}
+}
+
+// tell sends an event about the sensor; after the end there is nobody to tell.
+func (p *Publisher) tell(m session.Message) {
+	if err := p.PublishSensor(m); err != nil {
+		p.opts.Log.Debug("not told", "error", err)
+	}
+}
