@@ -1,0 +1,152 @@
+package http
+
+import "flowscope/session/pack"
+
+// Keys are written with their msgpack header: a fixstr of their length.
+const (
+	keyMethod        = "\xa6method"
+	keyTarget        = "\xa6target"
+	keyVersion       = "\xa7version"
+	keyContentType   = "\xaccontent_type"
+	keyContentLength = "\xaecontent_length"
+	keyHeaders       = "\xa7headers"
+	keyTrailers      = "\xa8trailers"
+	keyBodySize      = "\xa9body_size"
+	keyBodyMissing   = "\xacbody_missing"
+	keyBody          = "\xa4body"
+	keyBodyDecoded   = "\xacbody_decoded"
+	keyDepth         = "\xa5depth"
+	keyHost          = "\xa4host"
+	keyUserAgent     = "\xaauser_agent"
+	keyReferer       = "\xa7referer"
+	keyStatus        = "\xa6status"
+	keyReason        = "\xa6reason"
+	keyServer        = "\xa6server"
+	keyLocation      = "\xa8location"
+	keyRequest       = "\xa7request"
+	keyElapsed       = "\xaaelapsed_ns"
+	keyInterim       = "\xa7interim"
+
+	msgpackTrue = 0xc3
+	pairHeader  = 0x92 // an array of two
+)
+
+func count(present bool) int {
+	if present {
+		return 1
+	}
+	return 0
+}
+
+// text appends wire text; ascii says that it is known to be ASCII.
+func text(b []byte, s string, ascii bool) []byte {
+	if !ascii {
+		return pack.TextString(b, s)
+	}
+	if n := len(s); n < 32 {
+		return append(append(b, 0xa0|byte(n)), s...)
+	}
+	return pack.String(b, s)
+}
+
+// optional appends a pair if there is a value.
+func optional(b []byte, key, s string, ascii bool) []byte {
+	if s == "" {
+		return b
+	}
+	return text(append(b, key...), s, ascii)
+}
+
+func appendHeaders(b []byte, key string, headers []Header, ascii bool) []byte {
+	b = pack.ArrayHeader(append(b, key...), len(headers))
+	for i := range headers {
+		h := &headers[i]
+		b = text(append(b, pairHeader), h[0], ascii)
+		b = text(b, h[1], ascii)
+	}
+	return b
+}
+
+// AppendMsgpack implements session.Message.
+func (r *Request) AppendMsgpack(b []byte) []byte {
+	b = pack.MapHeader(b, 2+r.pairs()+count(r.Host != "")+count(r.UserAgent != "")+count(r.Referer != ""))
+	b = text(append(b, keyMethod...), r.Method, r.ascii)
+	b = text(append(b, keyTarget...), r.Target, r.ascii)
+	b = r.appendPairs(b)
+	b = optional(b, keyHost, r.Host, r.ascii)
+	b = optional(b, keyUserAgent, r.UserAgent, r.ascii)
+	return optional(b, keyReferer, r.Referer, r.ascii)
+}
+
+// AppendMsgpack implements session.Message.
+func (r *Response) AppendMsgpack(b []byte) []byte {
+	b = pack.MapHeader(b, 1+r.pairs()+count(r.Reason != "")+count(r.Server != "")+count(r.Location != "")+
+		count(r.Request != nil)+count(r.Elapsed != nil)+count(len(r.Interim) > 0))
+	b = pack.Uint(append(b, keyStatus...), uint64(r.Status))
+	b = optional(b, keyReason, r.Reason, r.ascii)
+	b = r.appendPairs(b)
+	b = optional(b, keyServer, r.Server, r.ascii)
+	b = optional(b, keyLocation, r.Location, r.ascii)
+	if r.Request != nil {
+		b = r.Request.append(append(b, keyRequest...))
+	}
+	if r.Elapsed != nil {
+		b = pack.Int(append(b, keyElapsed...), *r.Elapsed)
+	}
+	if len(r.Interim) > 0 {
+		b = pack.ArrayHeader(append(b, keyInterim...), len(r.Interim))
+		for i := range r.Interim {
+			b = r.Interim[i].append(b)
+		}
+	}
+	return b
+}
+
+// pairs is how many pairs appendPairs appends.
+func (m *Message) pairs() int {
+	return 2 + count(m.Version != "") + count(m.ContentType != "") + count(m.ContentLength != nil) +
+		count(len(m.Headers) > 0) + count(len(m.Trailers) > 0) + count(m.BodyMissing != 0) +
+		count(len(m.Body) > 0) + count(m.BodyDecoded)
+}
+
+func (m *Message) appendPairs(b []byte) []byte {
+	b = optional(b, keyVersion, m.Version, m.ascii)
+	b = optional(b, keyContentType, m.ContentType, m.ascii)
+	if m.ContentLength != nil {
+		b = pack.Uint(append(b, keyContentLength...), *m.ContentLength)
+	}
+	if len(m.Headers) > 0 {
+		b = appendHeaders(b, keyHeaders, m.Headers, m.ascii)
+	}
+	if len(m.Trailers) > 0 {
+		b = appendHeaders(b, keyTrailers, m.Trailers, false)
+	}
+	b = pack.Uint(append(b, keyBodySize...), m.BodySize)
+	if m.BodyMissing != 0 {
+		b = pack.Uint(append(b, keyBodyMissing...), m.BodyMissing)
+	}
+	if len(m.Body) > 0 {
+		b = pack.Bytes(append(b, keyBody...), m.Body)
+	}
+	if m.BodyDecoded {
+		b = append(append(b, keyBodyDecoded...), msgpackTrue)
+	}
+	return pack.Uint(append(b, keyDepth...), uint64(m.Depth))
+}
+
+func (l *RequestLine) append(b []byte) []byte {
+	b = pack.MapHeader(b, 1+count(l.Target != "")+count(l.Host != ""))
+	b = text(append(b, keyMethod...), l.Method, false)
+	b = optional(b, keyTarget, l.Target, false)
+	return optional(b, keyHost, l.Host, false)
+}
+
+func (i *Interim) append(b []byte) []byte {
+	b = pack.MapHeader(b, 1+count(i.Reason != "")+count(len(i.Headers) > 0))
+	b = pack.Uint(append(b, keyStatus...), uint64(i.Status))
+	b = optional(b, keyReason, i.Reason, false)
+	if len(i.Headers) > 0 {
+		b = appendHeaders(b, keyHeaders, i.Headers, false)
+	}
+	return b
+}

@@ -1,0 +1,141 @@
+package http
+
+import (
+	"bytes"
+
+	"flowscope/session"
+)
+
+// Probe implements session.Factory: a request line or a status line of HTTP/1 at
+// the start of a side, or at the start of any line of a stream whose own start
+// was not seen.
+func (f *Factory) Probe(s *session.Sample) session.Verdict {
+	if s.Transport != session.TCP {
+		return session.No
+	}
+	if v := begins(skipEmpty(s.Data), false); v != session.No || !s.Midstream {
+		return v
+	}
+	if found(s.Data) || found(s.Other) {
+		return session.Match
+	}
+	return session.More
+}
+
+// found says whether a message begins in any line of b.
+func found(b []byte) bool {
+	for len(b) > 0 {
+		if begins(b, true) == session.Match {
+			return true
+		}
+		nl := bytes.IndexByte(b, '\n')
+		if nl < 0 {
+			return false
+		}
+		b = b[nl+1:]
+	}
+	return false
+}
+
+// skipEmpty skips empty lines before a message (RFC 9112 section 2.2).
+func skipEmpty(b []byte) []byte {
+	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
+	return b
+}
+
+// maxJudged bounds how much of a line is looked at.
+const maxJudged = 8192
+
+// begins judges whether b begins with a message. With strict a request must have
+// its whole line; else a common method and the start of a target are enough.
+func begins(b []byte, strict bool) session.Verdict {
+	v := beginsResponse(b)
+	if v == session.No {
+		v = beginsRequest(b, strict)
+	}
+	return v
+}
+
+// beginsResponse wants HTTP/1, a minor version and a status code. Of the other
+// protocols with such lines (RTSP, SIP, ICY) none begins with HTTP.
+func beginsResponse(b []byte) session.Verdict {
+	const pattern = "HTTP/1.0 000"
+	for i := range len(pattern) {
+		if i == len(b) {
+			return session.More
+		}
+		if c := b[i]; c != pattern[i] && (pattern[i] != '0' || !isDigit(c)) {
+			return session.No
+		}
+	}
+	if len(b) == len(pattern) {
+		return session.More
+	}
+	switch b[len(pattern)] {
+	case ' ', '\r', '\n':
+		return session.Match
+	default:
+		return session.No
+	}
+}
+
+// maxProbedMethod is the longest method of a flow that is taken for HTTP.
+const maxProbedMethod = 32
+
+func beginsRequest(b []byte, strict bool) session.Verdict {
+	sp := 0
+	for sp < len(b) && sp <= maxProbedMethod && tokenChars[b[sp]] {
+		sp++
+	}
+	if sp == len(b) && sp <= maxProbedMethod {
+		return session.More
+	}
+	if sp == 0 || sp > maxProbedMethod || b[sp] != ' ' {
+		return session.No
+	}
+	line := b[:min(len(b), maxJudged)]
+	if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
+		stop, _ := lineEnd(line, 0, nl)
+		return verdict(isRequestLine(line[:stop], sp))
+	}
+	for _, c := range line[sp+1:] {
+		if c < ' ' && c != '\r' || c == 0x7f {
+			return session.No
+		}
+	}
+	switch {
+	case len(line) == maxJudged && strict:
+		return session.No
+	case strict || len(line) < sp+2:
+		return session.More
+	case commonMethods[string(b[:sp])] && b[sp+1] == '/':
+		return session.Match
+	case len(line) == maxJudged:
+		return session.No
+	default:
+		return session.More
+	}
+}
+
+// isRequestLine says whether a line ends in a target and HTTP/1.
+func isRequestLine(line []byte, sp int) bool {
+	n := len(line)
+	return n >= sp+11 && string(line[n-9:n-1]) == " HTTP/1." && isDigit(line[n-1]) && line[sp+1] > ' '
+}
+
+// commonMethods need no version to be believed. Of those RTSP and SIP share some,
+// whose targets begin with a scheme.
+var commonMethods = map[string]bool{
+	"GET": true, "POST": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "PATCH": true,
+	"PROPFIND": true, "PROPPATCH": true, "MKCOL": true, "COPY": true, "MOVE": true, "LOCK": true, "UNLOCK": true,
+	"REPORT": true, "SEARCH": true, "TRACE": true, "MKACTIVITY": true, "CHECKOUT": true, "MERGE": true,
+}
+
+func verdict(match bool) session.Verdict {
+	if match {
+		return session.Match
+	}
+	return session.No
+}
