@@ -18,14 +18,14 @@ func (p *parser) chunkSize(side session.Side, s *stream, data []byte, out *sessi
 			s.remaining = s.remaining<<4 | uint64(v)
 			s.digits++
 		case v < 16:
-			return p.chunkFault(side, s, data[i:], "a chunk size with too many digits", out)
+			return p.chunkFault(side, s, data[i:], "a chunk size with too many digits; skipped until a line that begins a message", out)
 		case s.digits == 0:
-			return p.chunkFault(side, s, data[i:], "a chunk size that is no number", out)
+			return p.chunkFault(side, s, data[i:], "a chunk size that is no number; skipped until a line that begins a message", out)
 		case c == ';' || c == '\r' || c == '\n' || c == ' ' || c == '\t':
 			s.state, s.cr = inChunkLine, false
 			return data[i:]
 		default:
-			return p.chunkFault(side, s, data[i:], "a chunk size that is no number", out)
+			return p.chunkFault(side, s, data[i:], "a chunk size that is no number; skipped until a line that begins a message", out)
 		}
 	}
 	return nil
@@ -76,13 +76,13 @@ func (p *parser) chunkEnd(side session.Side, s *stream, data []byte, out *sessio
 		s.state, s.remaining, s.digits = inChunkSize, 0, 0
 		return data[1:]
 	default:
-		return p.chunkFault(side, s, data, "a chunk longer than its size", out)
+		return p.chunkFault(side, s, data, "a chunk longer than its size; skipped until a line that begins a message", out)
 	}
 }
 
 // chunkFault gives a body up: what follows can be read in many ways.
 func (p *parser) chunkFault(side session.Side, s *stream, data []byte, what string, out *session.Output) []byte {
-	out.Anomaly(&badChunk, what+"; skipped until a line that begins a message")
+	out.Anomaly(&badChunk, what)
 	p.end(side, s, true, out)
 	if !p.done {
 		s.state = seekingEnd
@@ -105,7 +105,7 @@ func (p *parser) trailers(side session.Side, s *stream, data []byte, out *sessio
 	if n := p.shared.keeper.grow(k, &k.tail, piece, p.shared.config.MaxHeadBytes); n < len(piece) && k.head.flaws&flawLong == 0 {
 		k.head.flaws |= flawLong
 		k.head.cut = true
-		out.Anomaly(&longHead, "trailers of a "+kindText(k.head.response))
+		out.Anomaly(&longHead, trailersText(k.head.response))
 	}
 	if end < 0 {
 		return nil
@@ -122,7 +122,7 @@ func (p *parser) readTrailers(m *message, out *session.Output) []Header {
 	d.fields(0, true, true, 0)
 	// A length that comes after the body is no length (RFC 9112 section 6.5.1).
 	if f := d.head.flaws &^ flawLong; f != 0 {
-		f.report(kindText(m.head.response), out)
+		f.report(trailersText(m.head.response), out)
 	}
 	sc.trailing = headers(sc.trailing, d.base, d.spans, p.shared.hidden, d.head.flaws&flawBareCR != 0)
 	return sc.trailing

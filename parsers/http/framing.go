@@ -275,23 +275,25 @@ func anomalies() []*session.AnomalyType {
 	}
 }
 
+// flawAnomalies are the anomalies of flaws.
+var flawAnomalies = [...]struct {
+	flaw flaws
+	typ  *session.AnomalyType
+}{
+	{flawStart, &badStartLine},
+	{flawField, &badField},
+	{flawSpaceColon, &spaceBeforeColon},
+	{flawFold, &obsFold},
+	{flawBareCR, &bareCarriageReturn},
+	{flawBareLF, &bareLineFeed},
+	{flawLong, &longHead},
+}
+
 // report raises an anomaly for each flaw.
-func (f flaws) report(what string, out *session.Output) {
-	for _, x := range [...]struct {
-		flaw   flaws
-		typ    *session.AnomalyType
-		detail string
-	}{
-		{flawStart, &badStartLine, "the start line of a "},
-		{flawField, &badField, "in the head of a "},
-		{flawSpaceColon, &spaceBeforeColon, "in the head of a "},
-		{flawFold, &obsFold, "in the head of a "},
-		{flawBareCR, &bareCarriageReturn, "in the head of a "},
-		{flawBareLF, &bareLineFeed, "in the head of a "},
-		{flawLong, &longHead, "of a "},
-	} {
-		if f&x.flaw != 0 {
-			out.Anomaly(x.typ, x.detail+what)
+func (f flaws) report(where string, out *session.Output) {
+	for i := range flawAnomalies {
+		if x := &flawAnomalies[i]; f&x.flaw != 0 {
+			out.Anomaly(x.typ, where)
 		}
 	}
 }

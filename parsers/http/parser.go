@@ -268,7 +268,10 @@ func (p *parser) moreHead(side session.Side, s *stream, data []byte, out *sessio
 	switch {
 	case n < len(piece) || !whole && len(k.buf) == most: // that is all we take
 		if _, o := d.read(k.buf, true, true); o != headOK {
-			return p.foreign(s, rest, out)
+			p.release(s)
+			out.Anomaly(&longHead, "not even the first line")
+			s.state = seekingEnd
+			return rest
 		}
 		d.head.flaws |= flawLong
 		p.keep(s, d)
@@ -348,7 +351,7 @@ func (p *parser) headed(side session.Side, s *stream, h *head, base []byte, span
 		p.queue.missed(h.response)
 	}
 	if h.flaws != 0 {
-		h.flaws.report(kindText(h.response), out)
+		h.flaws.report(headText(h.response), out)
 	}
 	var asked *waiting
 	class := ordinary
@@ -397,11 +400,19 @@ func (p *parser) headed(side session.Side, s *stream, h *head, base []byte, span
 	return rest
 }
 
-func kindText(response bool) string {
+// headText and trailersText say where a flaw was seen.
+func headText(response bool) string {
 	if response {
-		return "response"
+		return "head of a response"
 	}
-	return "request"
+	return "head of a request"
+}
+
+func trailersText(response bool) string {
+	if response {
+		return "trailers of a response"
+	}
+	return "trailers of a request"
 }
 
 // message is a head with all that belongs to it.
@@ -606,7 +617,7 @@ func (p *parser) flushHead(side session.Side, s *stream, d *decoder, out *sessio
 		p.queue.missed(d.head.response)
 	}
 	if d.head.flaws != 0 {
-		d.head.flaws.report(kindText(d.head.response), out)
+		d.head.flaws.report(headText(d.head.response), out)
 	}
 	m := message{head: &d.head, base: d.base, spans: d.spans}
 	if !d.head.response {
