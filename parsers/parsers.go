@@ -3,6 +3,7 @@ package parsers
 
 import (
 	"flowscope/parsers/dns"
+	"flowscope/parsers/http"
 	"flowscope/parsers/ntp"
 	"flowscope/parsers/tls"
 	"flowscope/session"
@@ -15,6 +16,7 @@ func All() []session.Factory {
 		dns.New(),
 		dns.NewMDNS(),
 		dns.NewLLMNR(),
+		http.New(),
 		ntp.New(),
 		tls.New(),
 	}

@@ -73,7 +73,7 @@ func newFactory(c Config) *Factory {
 	return &Factory{
 		description: session.Protocol{
 			Name:       "http",
-			Title:      "Hypertext Transfer Protocol, HTTP/1.0 and HTTP/1.1",
+			Title:      "Hypertext Transfer Protocol, versions 1.0 and 1.1",
 			Transports: []session.Transport{session.TCP},
 			Ports:      c.Ports,
 			Resyncs:    true,
