@@ -286,27 +286,37 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 		for n > sp && (b[n-1] == ' ' || b[n-1] == '\t') {
 			n--
 		}
+		h.flaws |= flawStart
 		at := bytes.LastIndexByte(b[:n], ' ')
-		if at <= sp || !versionText(b[at+1:n]) {
+		switch {
+		case at > sp && versionText(b[at+1:n]):
+			h.version = place{uint32(at + 1), uint32(n)}
+			h.minor = b[n-1] - '0'
+			n = at
+		case withoutVersion(b[:n], sp):
+		default:
 			return false
 		}
-		h.flaws |= flawStart
-		h.version = place{uint32(at + 1), uint32(n)}
-		n = at
 	} else {
 		h.version = place{uint32(n - 8), uint32(n)}
+		h.minor = b[n-1] - '0'
+		if b[n-3] != '1' {
+			h.flaws |= flawStart
+		}
 		n -= 9
 	}
-	if b[h.version.from+5] != '1' || b[h.version.from+6] != '.' {
-		h.flaws |= flawStart
-	}
-	h.minor = b[h.version.to-1] - '0'
 	from, to := trim(b, sp+1, n)
 	if from != sp+1 || to != n || from == to || bytes.IndexByte(b[from:to], ' ') >= 0 {
 		h.flaws |= flawStart
 	}
 	h.target = place{uint32(from), uint32(to)}
 	return from < to
+}
+
+// withoutVersion says whether a line is a request as of HTTP/0.9, or one whose
+// version was forgotten: of a well-known method, for a path.
+func withoutVersion(line []byte, sp int) bool {
+	return len(line) > sp+1 && line[sp+1] == '/' && commonMethods[string(line[:sp])]
 }
 
 // classOf judges a method; methods are case-sensitive (RFC 9110 section 9.1).

@@ -271,6 +271,16 @@ func TestFraming(t *testing.T) {
 			want:      []string{"GET /a b 0", "GET /next 0"},
 			anomalies: []string{"http_bad_start_line: head of a request"},
 		},
+		"no version": {
+			request:   "GET /old\r\n\r\n" + next,
+			want:      []string{"GET /old 0", "GET /next 0"},
+			anomalies: []string{"http_bad_start_line: head of a request"},
+		},
+		"a version of its own": {
+			request:   "GET /odd HTTP/3\r\n\r\n" + next,
+			want:      []string{"GET /odd 0", "GET /next 0"},
+			anomalies: []string{"http_bad_start_line: head of a request"},
+		},
 		"field without colon": {
 			request:   "GET / HTTP/1.1\r\nwhat is this\r\n\r\n" + next,
 			want:      []string{"GET / 0", "GET /next 0"},

@@ -98,7 +98,7 @@ func beginsRequest(b []byte, strict bool) session.Verdict {
 	line := b[:min(len(b), maxJudged)]
 	if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
 		stop, _ := lineEnd(line, 0, nl)
-		return verdict(isRequestLine(line[:stop], sp))
+		return verdict(isRequestLine(line[:stop], sp) || !strict && withoutVersion(line[:stop], sp))
 	}
 	for _, c := range line[sp+1:] {
 		if c < ' ' && c != '\r' || c == 0x7f {
@@ -110,7 +110,7 @@ func beginsRequest(b []byte, strict bool) session.Verdict {
 		return session.No
 	case strict || len(line) < sp+2:
 		return session.More
-	case commonMethods[string(b[:sp])] && b[sp+1] == '/':
+	case withoutVersion(line, sp):
 		return session.Match
 	case len(line) == maxJudged:
 		return session.No
@@ -130,7 +130,7 @@ func isRequestLine(line []byte, sp int) bool {
 var commonMethods = map[string]bool{
 	"GET": true, "POST": true, "HEAD": true, "PUT": true, "DELETE": true, "OPTIONS": true, "PATCH": true,
 	"PROPFIND": true, "PROPPATCH": true, "MKCOL": true, "COPY": true, "MOVE": true, "LOCK": true, "UNLOCK": true,
-	"REPORT": true, "SEARCH": true, "TRACE": true, "MKACTIVITY": true, "CHECKOUT": true, "MERGE": true,
+	"REPORT": true, "SEARCH": true, "TRACE": true, "MKACTIVITY": true, "CHECKOUT": true, "MERGE": true, "CONNECT": true,
 }
 
 func verdict(match bool) session.Verdict {
