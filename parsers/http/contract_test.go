@@ -48,8 +48,10 @@ func contractStreams() []sessiontest.Stream {
 			{Side: session.Responder, Data: []byte(get)}, {Data: []byte(ok), Fin: true},
 		}},
 		{Name: "gap in a body", Segments: []sessiontest.Segment{
-			{Data: []byte(get)}, {Side: session.Responder, Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")},
-			{Side: session.Responder, Gap: 4, Data: []byte("xyz" + ok)}, {Side: session.Responder, Gap: -1, Data: []byte("rest\r\n\r\n" + ok)},
+			{Data: []byte(get)},
+			{Side: session.Responder, Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")},
+			{Side: session.Responder, Gap: 4, Data: []byte("xyz" + ok)},
+			{Side: session.Responder, Gap: -1, Data: []byte("rest\r\n\r\n" + ok)},
 		}},
 		sessiontest.Text("long head", "GET /long HTTP/1.1\r\n"+strings.Repeat("X-Field: some value\r\n", 80)+"Content-Length: 3\r\n\r\nabc"+get, ok+ok),
 	}
