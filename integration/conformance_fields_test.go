@@ -19,7 +19,14 @@ var comparedFields = map[string]string{
 		qclass qclass_name qtype qtype_name query rcode rcode_name rtt trans_id`,
 	"zeek ntp": `id.orig_h id.orig_p id.resp_h id.resp_p mode num_exts org_time poll precision rec_time ref_id ref_time
 		root_delay root_disp stratum version xmt_time`,
-	"arkime ntp":  `dport dst ipproto sport src v`,
+	"arkime ntp": `dport dst ipproto sport src v`,
+	"zeek ssl": `cert_chain_fps cipher client_cert_chain_fps curve established id.orig_h id.orig_p id.resp_h id.resp_p resumed
+		server_name version`,
+	"zeek x509": `basic_constraints.ca certificate.issuer certificate.key_alg certificate.key_length certificate.key_type
+		certificate.not_valid_after certificate.not_valid_before certificate.serial certificate.sig_alg certificate.subject
+		client_cert fingerprint host_cert san.dns`,
+	"arkime tls":  `dport dst ipproto sport src v`,
+	"arkime cert": `dport dst ipproto sport src v`,
 	"zeek tunnel": `tunnel_type`,
 }
 
@@ -40,8 +47,14 @@ func TestConformanceFields(t *testing.T) {
 				used[kind+" "+key] = true
 			}
 			continue
-		case "ipfixprobe unirec:dns", "ipfixprobe unirec:passivedns":
-			for _, column := range slices.Concat(unirecDNS, unirecPassiveDNS) {
+		case "suricata-verify eve:tls":
+			kind, fields = "suricata eve:tls", f.match()
+			for key := range fields { // all that are not listed are compared
+				used[kind+" "+key] = true
+			}
+			continue
+		case "ipfixprobe unirec:dns", "ipfixprobe unirec:passivedns", "ipfixprobe unirec:tls":
+			for _, column := range slices.Concat(unirecDNS, unirecPassiveDNS, unirecTLS) {
 				used["unirec "+column] = true
 			}
 			continue

@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"slices"
+	"strconv"
 )
 
 // ja4Len is the length of a JA4 fingerprint of up to 99 suites and extensions.
@@ -22,7 +23,7 @@ type fingerprints struct {
 // values of RFC 8701 (Althouse, Atkinson, Atkins: "TLS Fingerprinting with JA3
 // and JA3S").
 func (f *fingerprints) computeJA3(version uint16, m *ClientHello) {
-	b := append(appendDecimal(f.b[:0], version), ',')
+	b := append(strconv.AppendUint(f.b[:0], uint64(version), 10), ',')
 	b = append(appendDashed(b, m.CipherSuites), ',')
 	b = append(appendDashed(b, m.Extensions), ',')
 	b = append(appendDashed(b, m.SupportedGroups), ',')
@@ -32,42 +33,75 @@ func (f *fingerprints) computeJA3(version uint16, m *ClientHello) {
 
 // computeJA3S is the MD5 of version, suite and extensions, as of JA3.
 func (f *fingerprints) computeJA3S(version, suite uint16, extensions []uint16) {
-	b := append(appendDecimal(f.b[:0], version), ',')
-	b = append(appendDecimal(b, suite), ',')
+	b := append(strconv.AppendUint(f.b[:0], uint64(version), 10), ',')
+	b = append(strconv.AppendUint(b, uint64(suite), 10), ',')
 	f.b = appendDashed(b, extensions)
 	f.ja3s = md5.Sum(f.b)
 }
 
+// appendDashed appends numbers in decimal.
 func appendDashed[N uint16 | uint32](b []byte, list []N) []byte {
-	first := true
+	n := len(b)
+	b = room(b, 6*len(list))
 	for _, v := range list {
 		if grease(uint16(v)) {
 			continue
 		}
-		if !first {
-			b = append(b, '-')
-		}
-		first = false
-		b = appendDecimal(b, uint16(v))
+		n = putDecimal(b[:n+6], n, uint16(v))
+		b[:n+1][n] = '-'
+		n++
+	}
+	if n > len(b) {
+		n-- // the last dash
+	}
+	return b[:n]
+}
+
+// room returns b with room for n more octets.
+func room(b []byte, n int) []byte {
+	if cap(b)-len(b) < n {
+		return slices.Grow(b, n)
 	}
 	return b
 }
 
-// appendDecimal is strconv.AppendUint for small numbers.
-func appendDecimal(b []byte, v uint16) []byte {
+// putDecimal writes a number at b[n:], which has room for six octets, and returns
+// where it ends. Writing all five digits and taking what is needed of them costs
+// half of a loop with divisions that depend on each other.
+func putDecimal(b []byte, n int, v uint16) int {
+	p := b[n : n+6]
 	switch {
-	case v < 10:
-		return append(b, '0'+byte(v))
-	case v < 100:
-		return append(b, '0'+byte(v/10), '0'+byte(v%10))
-	case v < 1000:
-		return append(b, '0'+byte(v/100), '0'+byte(v/10%10), '0'+byte(v%10))
-	case v < 10000:
-		return append(b, '0'+byte(v/1000), '0'+byte(v/100%10), '0'+byte(v/10%10), '0'+byte(v%10))
+	case v >= 10000:
+		high := v / 100
+		low, top := v-high*100, high/100
+		high -= top * 100
+		p[0] = '0' + byte(top)
+		p[1], p[2] = twoDigits[2*high], twoDigits[2*high+1]
+		p[3], p[4] = twoDigits[2*low], twoDigits[2*low+1]
+		return n + 5
+	case v >= 1000:
+		high := v / 100
+		low := v - high*100
+		p[0], p[1] = twoDigits[2*high], twoDigits[2*high+1]
+		p[2], p[3] = twoDigits[2*low], twoDigits[2*low+1]
+		return n + 4
+	case v >= 100:
+		high := v / 100
+		low := v - high*100
+		p[0] = '0' + byte(high)
+		p[1], p[2] = twoDigits[2*low], twoDigits[2*low+1]
+		return n + 3
+	case v >= 10:
+		p[0], p[1] = twoDigits[2*v], twoDigits[2*v+1]
+		return n + 2
 	default:
-		return append(b, '0'+byte(v/10000), '0'+byte(v/1000%10), '0'+byte(v/100%10), '0'+byte(v/10%10), '0'+byte(v%10))
+		p[0] = '0' + byte(v)
+		return n + 1
 	}
 }
+
+// twoDigits are the numbers from 00 to 99.
+const twoDigits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
 
 // computeJA4 is the client's fingerprint of JA4 over TCP: t, version, d or i,
 // numbers of suites and extensions, first and last character of the first ALPN
@@ -139,18 +173,23 @@ func highest(versions []uint16) (high uint16) {
 }
 
 func appendCommas(b []byte, list []uint16) []byte {
-	first := true
+	n := len(b)
+	b = room(b, 5*len(list))
 	for _, v := range list {
 		if grease(v) {
 			continue
 		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = appendHex16(b, v)
+		p := b[n : n+5]
+		high, low := hexPairs[v>>8], hexPairs[v&0xff]
+		p[0], p[1] = byte(high), byte(high>>8)
+		p[2], p[3] = byte(low), byte(low>>8)
+		p[4] = ','
+		n += 5
 	}
-	return b
+	if n > len(b) {
+		n-- // the last comma
+	}
+	return b[:n]
 }
 
 func appendCount(b []byte, n int) []byte {

@@ -150,7 +150,8 @@ func TestJA4CountsTo99(t *testing.T) {
 
 func TestDecimal(t *testing.T) {
 	for v := range 1 << 16 {
-		if got, want := string(appendDecimal(nil, uint16(v))), fmt.Sprint(v); got != want {
+		b := make([]byte, 6)
+		if got, want := string(b[:putDecimal(b, 0, uint16(v))]), fmt.Sprint(v); got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
 	}

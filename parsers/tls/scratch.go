@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"encoding/binary"
 	"strconv"
 	"unsafe"
 )
@@ -69,9 +70,20 @@ func borrowed(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 
 const hexDigits = "0123456789abcdef"
 
+// hexPairs are the two digits of each octet, the first in the low half.
+var hexPairs = func() (pairs [256]uint16) {
+	for i := range pairs {
+		pairs[i] = uint16(hexDigits[i>>4]) | uint16(hexDigits[i&15])<<8
+	}
+	return pairs
+}()
+
 func appendHex(b, v []byte) []byte {
+	n := len(b)
+	b = room(b, 2*len(v))[:n+2*len(v)]
 	for _, c := range v {
-		b = append(b, hexDigits[c>>4], hexDigits[c&15])
+		binary.LittleEndian.PutUint16(b[n:], hexPairs[c])
+		n += 2
 	}
 	return b
 }
