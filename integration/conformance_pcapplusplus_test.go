@@ -21,7 +21,7 @@ func judgePcapPlusPlus(e *evidence, f *fact) verdict {
 	case "httpanalyzer_sanity.txt":
 		return notYet("text: no HTTP parser")
 	case "sslanalyzer_tls.txt":
-		return notYet("text: no TLS parser")
+		return judgeSSLAnalyzer(e, f)
 	}
 	if strings.Contains(f.GT, "/tcpreassembly_sanity/") {
 		return notYet("text: needs TCP reassembly")
