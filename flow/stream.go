@@ -108,6 +108,9 @@ func (t *Table) stream(w *waiting, f *Flow) {
 		d.tcpFlags&(tcpSYN|tcpFIN|tcpRST) == 0 && len(d.payload) == d.payloadLength {
 		if len(d.payload) > 0 {
 			t.deliver(&g, s, d.payload)
+			if t.kept() > t.cfg.Reassembly.TotalBytes {
+				t.enforce(&g)
+			}
 		}
 		return
 	}

@@ -263,6 +263,9 @@ func (t *Table) hold(g *segment, s *stream, seq uint32, data []byte, length uint
 		return
 	}
 	far := ahead > t.farAhead && !t.corroborated(s, seq)
+	if !far && s.state&farNoted != 0 && before(s.far, seq+length) {
+		s.state &^= farNoted // this reaches it
+	}
 	var r *hold
 	if s.held == 0 {
 		r = h.begin(g, s)

@@ -43,11 +43,16 @@ func (t *Table) acknowledge(g *segment, d *decoded) bool {
 	return true
 }
 
+// comeNear forgets that something was far ahead once the stream has come near it.
+func (t *Table) comeNear(s *stream) {
+	if s.state&farNoted != 0 && int32(s.far-s.next) <= t.farAhead {
+		s.state &^= farNoted
+	}
+}
+
 // isFar says that what is held at seq is too far ahead to be believed alone.
 func (t *Table) isFar(s *stream, seq uint32) bool {
-	if s.state&farNoted != 0 && int32(s.far-s.next) <= t.farAhead {
-		s.state &^= farNoted // the stream has come near it
-	}
+	t.comeNear(s)
 	return s.state&farNoted != 0 && !before(seq, s.far)
 }
 
@@ -55,7 +60,7 @@ func (t *Table) isFar(s *stream, seq uint32) bool {
 // because something else was seen near it. Otherwise it is noted, in place of
 // what was noted before.
 func (t *Table) corroborated(s *stream, seq uint32) bool {
-	if s.state&farNoted != 0 {
+	if t.comeNear(s); s.state&farNoted != 0 {
 		if d := int32(seq - s.far); d <= t.farAhead && d >= -t.farAhead {
 			s.state &^= farNoted
 			return true
@@ -186,12 +191,13 @@ func (t *Table) endStreams(n slot, f *Flow, at ingest.Timestamp) {
 	t.schedule(&g)
 }
 
-// schedule sets when the flow's next hole is given up. Where nobody reads that can
-// wait for the next packet.
+// schedule sets when the flow's next hole is given up. Where nobody reads and no end
+// is to be told of, that can wait for the next packet.
 func (t *Table) schedule(g *segment) {
 	at := noDeadline
 	for side := range g.c.sides {
-		if s := &g.c.sides[side]; s.held != 0 && g.f.reads(Side(side)) {
+		s := &g.c.sides[side]
+		if s.held != 0 && (g.f.reads(Side(side)) || s.state&finKnown != 0 && g.f.state&ignored == 0) {
 			d, _ := t.giveUpAt(g.c, Side(side), t.holds.records.at(s.held))
 			at = min(at, d)
 		}
@@ -204,13 +210,16 @@ func (t *Table) schedule(g *segment) {
 	}
 }
 
+// kept returns what all that is kept of streams counts as.
+func (t *Table) kept() int { return t.holds.cost + t.histories.cost }
+
 // enforce keeps to the caps: of this side, then of all of them together. What is
 // kept to compare with goes before what is kept to hand up.
 func (t *Table) enforce(g *segment) {
 	for s := g.stream(); s.held != 0 && t.holds.records.at(s.held).cost > t.cfg.Reassembly.SideBytes; {
 		t.giveUp(g, GapCap)
 	}
-	for t.holds.cost+t.histories.cost > t.cfg.Reassembly.TotalBytes {
+	for t.kept() > t.cfg.Reassembly.TotalBytes {
 		if t.histories.dropOldest() {
 			continue
 		}
