@@ -39,7 +39,7 @@ func Run(ctx context.Context, src Source, spread func(*Packet) uint64, workers [
 // called once.
 //
 // The stop is noticed between two batches: a source that blocks in ReadBatch
-// holds it up.
+// holds it up. A source that can stop by itself is read to its end first.
 func (r *Runner) Run(ctx context.Context) error {
 	out, err := r.outlet()
 	if err != nil {
@@ -94,8 +94,16 @@ func (r *Runner) outlet() (outlet, error) {
 func (r *Runner) read(ctx context.Context, out outlet) error {
 	live, _ := r.src.(Live)
 	clocked, _ := r.src.(Clocked)
+	stopper, _ := r.src.(Stopper)
 	batch := make([]Packet, batchSize)
-	for ctx.Err() == nil {
+	for stopped := false; ; {
+		if ctx.Err() != nil && !stopped {
+			if stopper == nil {
+				return ctx.Err()
+			}
+			stopper.Stop()
+			stopped = true
+		}
 		n, err := r.src.ReadBatch(batch)
 		r.deliver(batch[:n], out)
 		if n == 0 && err == nil && clocked != nil {
@@ -107,14 +115,16 @@ func (r *Runner) read(ctx context.Context, out outlet) error {
 			out.flush()
 		}
 		r.stats.store(&r.stamp.Stats)
-		if err == io.EOF {
+		if err == io.EOF && !stopped {
 			return nil
+		}
+		if err == io.EOF {
+			return ctx.Err()
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
 }
 
 // deliver stamps a batch and hands it over, in pieces where the input begins

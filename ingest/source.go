@@ -39,6 +39,13 @@ type Progress interface {
 	Progress() (done, total int64)
 }
 
+// Stopper is an optional ability of a Source that has no end of its own.
+type Stopper interface {
+	// Stop makes the source take nothing more: ReadBatch returns what is there
+	// already, and then io.EOF. It may be called from any goroutine, and twice.
+	Stop()
+}
+
 // Losses are packets that reached an input and were not handed on.
 type Losses struct {
 	// Filtered did not pass a filter that was applied after they were counted.

@@ -1,0 +1,70 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/net/bpf"
+)
+
+// LiveConfig is what a Capture needs beside what users write.
+type LiveConfig struct {
+	Config
+	// Workers is the number of sources, at least 1.
+	Workers int
+	// Filter returns the program that packets of a link type must pass, for frames
+	// whose outer VLAN tag the kernel keeps beside them. nil lets everything pass.
+	// It is asked once per interface, and again by Refilter.
+	Filter func(LinkType) ([]bpf.RawInstruction, error)
+	// Spread returns the program that gives the worker of a packet, for
+	// PACKET_FANOUT_CBPF. It may be nil with one worker.
+	Spread func(link LinkType, workers int) ([]bpf.RawInstruction, error)
+	// Log takes what happens to interfaces; nil is silence.
+	Log *slog.Logger
+}
+
+// InterfaceStats are the counters of one network interface.
+type InterfaceStats struct {
+	Name string
+	// Received is what passed the filter, Dropped what of it found no room in
+	// the rings.
+	Received, Dropped uint64
+	// CardDropped and CardMissed are the interface's own counters since the
+	// capture began: rx_dropped and rx_missed_errors. These packets never
+	// reached a socket.
+	CardDropped, CardMissed uint64
+	// Up says that the interface is up.
+	Up bool
+}
+
+// InterfaceGoneError says that an interface was removed. A new one of the same
+// name is another interface: to capture on it takes new sockets.
+type InterfaceGoneError struct{ Name string }
+
+// Error names the interface.
+func (e *InterfaceGoneError) Error() string {
+	return fmt.Sprintf("capture on %s: the interface was removed; start again to capture on one of that name", e.Name)
+}
+
+// check refuses what cannot be opened.
+func (c *LiveConfig) check() error {
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("capture: %w", err)
+	}
+	switch {
+	case len(c.Interfaces) == 0:
+		return errors.New("capture: no interface given")
+	case c.Workers < 1 || c.Workers > maxFanout:
+		return fmt.Errorf("capture: %d workers: want 1 to %d", c.Workers, maxFanout)
+	case c.Workers > 1 && c.Spread == nil:
+		return errors.New("capture: several workers and no way to divide packets over them")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// maxFanout is how many sockets the kernel divides packets over.
+const maxFanout = 256
