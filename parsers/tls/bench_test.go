@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -41,20 +42,31 @@ const (
 	captured13 = 13
 )
 
-// BenchmarkClientHello reads a hello with its fingerprints and encodes it.
-func BenchmarkClientHello(b *testing.B) {
+// BenchmarkClientHello reads a hello with its fingerprints and encodes it; the
+// same was seen before.
+func BenchmarkClientHello(b *testing.B) { benchmarkClientHello(b, false) }
+
+// BenchmarkNewClientHello is the same for one that was not.
+func BenchmarkNewClientHello(b *testing.B) { benchmarkClientHello(b, true) }
+
+func benchmarkClientHello(b *testing.B, unknown bool) {
 	hello := capturedFlight(b, captured13, session.Initiator)
 	f := New()
 	p := f.NewSessionParser().(*parser)
 	d := &discard{}
 	out := session.NewOutput(d)
 	out.Begin(1, session.Initiator, false)
+	const firstSuite = recordHeader + messageHeader + helloFixed + 1 + maxSessionID + 2
+	i := uint16(0)
 	b.ReportAllocs()
 	for b.Loop() {
 		if n, err := p.FeedInitiator(hello, out); n != len(hello) || err != nil {
 			b.Fatal(n, err)
 		}
 		p.Reset()
+		if i++; unknown {
+			binary.BigEndian.PutUint16(hello[firstSuite:], i)
+		}
 	}
 	if d.n != b.N {
 		b.Fatalf("%d messages of %d", d.n, b.N)

@@ -81,8 +81,7 @@ func (s *scratch) decodeClientHello(b []byte, m *ClientHello) (readable bool, pr
 		m.SupportedVersions = append(m.SupportedVersions, s.text.version(v))
 	}
 	f := &s.fingerprint
-	f.computeJA3(version, m)
-	f.computeJA4(version, s.versions, m)
+	f.compute(version, s.versions, m)
 	m.JA3, m.JA4 = s.text.hex(f.ja3[:]), borrowed(f.ja4[:])
 	return true, problem
 }

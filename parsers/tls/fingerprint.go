@@ -1,8 +1,11 @@
 package tls
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/binary"
+	"hash/maphash"
 	"slices"
 	"strconv"
 )
@@ -16,6 +19,78 @@ type fingerprints struct {
 	ja4       [ja4Len]byte
 	b         []byte
 	sorted    []uint16
+	seed      maphash.Seed
+	known     []knownHello // nil until the first hello
+}
+
+// knownHello is a hello that was seen before, by all that its fingerprints are
+// made of.
+type knownHello struct {
+	key []byte
+	ja3 [md5.Size]byte
+	ja4 [ja4Len]byte
+}
+
+const (
+	// knownHellos is how many are kept, each in the place that its hash gives it,
+	// maxKnownHello how large their keys may be.
+	knownHellos   = 256
+	maxKnownHello = 1024
+)
+
+// compute makes the fingerprints of a ClientHello. Clients are few and say hello
+// often: a hello that says the same as one before costs half, as its key is half
+// of the work already.
+func (f *fingerprints) compute(version uint16, versions []uint16, m *ClientHello) {
+	if high := highest(versions); high != 0 {
+		f.b = f.key(version, high, m)
+	} else {
+		f.b = f.key(version, version, m)
+	}
+	if len(f.b) > maxKnownHello {
+		f.computeJA3(version, m)
+		f.computeJA4(version, versions, m)
+		return
+	}
+	if f.known == nil {
+		f.known, f.seed = make([]knownHello, knownHellos), maphash.MakeSeed()
+	}
+	k := &f.known[maphash.Bytes(f.seed, f.b)%knownHellos]
+	if len(k.key) > 0 && bytes.Equal(k.key, f.b) {
+		f.ja3, f.ja4 = k.ja3, k.ja4
+		return
+	}
+	k.key = append(k.key[:0], f.b...)
+	f.computeJA3(version, m)
+	f.computeJA4(version, versions, m)
+	k.ja3, k.ja4 = f.ja3, f.ja4
+}
+
+// key appends all that the fingerprints depend on: lists without what is to be
+// ignored, each after its length.
+func (f *fingerprints) key(version, high uint16, m *ClientHello) []byte {
+	b := append(f.b[:0], byte(version>>8), byte(version), byte(high>>8), byte(high))
+	b = appendALPN(b, m.ALPN)
+	b = appendKept(b, m.CipherSuites)
+	b = appendKept(b, m.Extensions)
+	b = appendKept(b, m.SupportedGroups)
+	b = appendKept(b, m.ECPointFormats)
+	return appendKept(b, m.SignatureAlgorithms)
+}
+
+func appendKept[N uint16 | uint32](b []byte, list []N) []byte {
+	b = room(b, 2+2*len(list))
+	start := len(b)
+	n := start + 2
+	for _, v := range list {
+		if !grease(uint16(v)) {
+			binary.BigEndian.PutUint16(b[n:n+2], uint16(v))
+			n += 2
+		}
+	}
+	b = b[:n]
+	binary.BigEndian.PutUint16(b[start:], uint16(n-start))
+	return b
 }
 
 // computeJA3 is the MD5 of version, suites, extensions, groups and point formats

@@ -156,3 +156,39 @@ func TestDecimal(t *testing.T) {
 		}
 	}
 }
+
+// TestKnownHellos computes the fingerprints of hellos that differ in one thing
+// each, several times, and wants what a fresh computation gives.
+func TestKnownHellos(t *testing.T) {
+	var f fingerprints
+	changes := []func(m *ClientHello, version *uint16, versions *[]uint16){
+		func(*ClientHello, *uint16, *[]uint16) {},
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.CipherSuites = m.CipherSuites[1:] },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.CipherSuites[1] = 0x1305 },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) {
+			m.Extensions[1], m.Extensions[2] = m.Extensions[2], m.Extensions[1]
+		},
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.Extensions[0] = 0x5a5a },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.SupportedGroups = []uint16{29} },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.ECPointFormats = []uint16{29} },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.SignatureAlgorithms = m.SignatureAlgorithms[:3] },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.ALPN = nil },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.ALPN = []string{"http/1.1"} },
+		func(_ *ClientHello, v *uint16, _ *[]uint16) { *v = tls11 },
+		func(_ *ClientHello, _ *uint16, vs *[]uint16) { *vs = []uint16{tls12} },
+		func(_ *ClientHello, _ *uint16, vs *[]uint16) { *vs = nil },
+		func(m *ClientHello, _ *uint16, _ *[]uint16) { m.CipherSuites = make([]uint32, 2*maxKnownHello) },
+	}
+	for range 3 {
+		for i, change := range changes {
+			m, version, versions := ja4Example(t), uint16(tls12), []uint16{tls13, tls12}
+			change(m, &version, &versions)
+			var fresh fingerprints
+			fresh.computeJA3(version, m)
+			fresh.computeJA4(version, versions, m)
+			if f.compute(version, versions, m); f.ja3 != fresh.ja3 || f.ja4 != fresh.ja4 {
+				t.Errorf("hello %d: %x %s, want %x %s", i, f.ja3, f.ja4[:], fresh.ja3, fresh.ja4[:])
+			}
+		}
+	}
+}
