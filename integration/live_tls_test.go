@@ -438,4 +438,3 @@ func (l *liveTLS) standardName(t *testing.T, name string) string {
 	}
 	return name
 }
-

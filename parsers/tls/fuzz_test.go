@@ -78,9 +78,6 @@ func FuzzParse(f *testing.F) {
 
 // FuzzCertificate reads anything as a certificate.
 func FuzzCertificate(f *testing.F) {
-	for _, key := range testKeys(f) {
-		f.Add(newCertificate(f, key).Certificate[0])
-	}
 	for _, s := range streams(f, ownCapture) {
 		for _, der := range certificatesOf(s) {
 			f.Add(der)
