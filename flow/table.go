@@ -323,12 +323,15 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	if d.path.labels > 0 && f.stats.Sides[side].Packets == d.frames {
 		t.addLabels(n, f, d, side)
 	}
+	if d.key.Proto == UDP {
+		f.stats.noteDatagram(d, side, f.stats.Sides[side].Packets == d.frames)
+	}
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
 	aborts := false
 	if d.key.Proto == TCP {
 		before := f.state & closing
-		t.tcp(f, d, side)
+		t.tcp(f, d, side, p.Time)
 		aborts = before == 0 && f.state&closing != 0 && f.reason() == Rst
 	}
 	if d.key.Proto == ICMP || d.key.Proto == ICMPv6 {
@@ -445,6 +448,7 @@ func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	swapped := d.swapped
 	if d.key.Proto == TCP {
 		swapped = f.startTCP(d)
+		t.store.conns.at(f.conn).begin(swapped != d.swapped)
 	}
 	if swapped {
 		f.state |= initiatorB

@@ -1,6 +1,10 @@
 package flow
 
-import "time"
+import (
+	"time"
+
+	"flowscope/ingest"
+)
 
 func (t *Table) idle(proto Transport) time.Duration {
 	switch proto {
@@ -40,10 +44,15 @@ func (t *Table) reused(f *Flow, d *decoded) bool {
 	return !known || t.store.conns.at(f.conn).isn[side] != d.seq
 }
 
-// tcp follows the connection's state as far as its end needs it.
-func (t *Table) tcp(f *Flow, d *decoded, side Side) {
+// tcp follows the connection's state, and finds its end.
+func (t *Table) tcp(f *Flow, d *decoded, side Side, at ingest.Timestamp) {
+	c := t.store.conns.at(f.conn)
+	valid := d.tcpFlags&tcpRST == 0 || c.resetIsValid(d, side)
+	if f.state&closing == 0 {
+		t.oddities(f, c, d, side, valid)
+	}
+	c.follow(d, side, valid, at)
 	if d.tcpFlags&tcpSYN != 0 {
-		c := t.store.conns.at(f.conn)
 		c.isn[side] = d.seq
 		if side == Responder && f.stats.InitiatorBy == BySynAck {
 			// The SYN was lost or comes late: what it said is acknowledged here.
@@ -63,10 +72,33 @@ func (t *Table) tcp(f *Flow, d *decoded, side Side) {
 		f.state |= finInitiator << side
 	}
 	switch {
-	case d.tcpFlags&tcpRST != 0:
+	case d.tcpFlags&tcpRST != 0 && valid:
 		t.startClosing(f, Rst)
 	case f.state&(finInitiator|finResponder) == finInitiator|finResponder:
 		t.startClosing(f, Fin)
+	}
+}
+
+// oddities raises what is wrong with a segment of an open connection.
+func (t *Table) oddities(f *Flow, c *conn, d *decoded, side Side, valid bool) {
+	const syn, fin, rst, ack = tcpSYN, tcpFIN, tcpRST, tcpACK
+	switch flags := d.tcpFlags & (syn | fin | rst); {
+	case flags == 0 || flags == fin:
+	case flags == syn:
+		e := &c.ends[side]
+		if d.tcpFlags&ack == 0 && e.state == endOpen && c.ends[side.Opposite()].state == endOpen && d.seq != e.start {
+			t.raise(tcpSYNInSession)
+		}
+	case flags == rst:
+		switch {
+		case valid:
+		case c.ends[side].state == endSilent:
+			t.raise(tcpResetOfSYN)
+		default:
+			t.raise(tcpResetOutside)
+		}
+	default:
+		t.raise(tcpFlagsContradict)
 	}
 }
 
