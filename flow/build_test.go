@@ -107,6 +107,10 @@ type recorded struct {
 }
 
 func (r *recorder) HandleEvent(e *Event) {
+	if e.Flow == nil {
+		r.events = append(r.events, recorded{kind: e.Kind, time: e.Time, anomaly: e.Anomaly})
+		return
+	}
 	rec := recorded{kind: e.Kind, side: e.Side, reason: e.Reason, time: e.Time, data: string(e.Data), stats: *e.Flow.Stats(), anomaly: e.Anomaly}
 	e.Info(&rec.info)
 	if tcp := e.TCP(); tcp != nil {

@@ -1,21 +1,6 @@
 package flow
 
-import (
-	"time"
-
-	"flowscope/ingest"
-)
-
-func (t *Table) idle(proto Transport) time.Duration {
-	switch proto {
-	case TCP:
-		return t.cfg.TCPSetupIdle
-	case UDP:
-		return t.cfg.UDPIdle
-	default:
-		return t.cfg.OtherIdle
-	}
-}
+import "flowscope/ingest"
 
 // startTCP notes how a TCP flow began and returns whether its initiator is the
 // key's B: the sender of a SYN, the receiver of a SYN+ACK, else the sender.
@@ -65,7 +50,7 @@ func (t *Table) tcp(f *Flow, d *decoded, side Side, at ingest.Timestamp) {
 	if f.state&established == 0 && f.isEstablished() {
 		f.state |= established
 		if f.state&idleFixed == 0 {
-			f.idle = uint32(t.cfg.TCPIdle.Milliseconds())
+			f.idle = t.idles.of(f, true)
 		}
 	}
 	if d.tcpFlags&tcpFIN != 0 {
@@ -113,6 +98,7 @@ func (f *Flow) isEstablished() bool {
 // not keep it alive.
 func (t *Table) startClosing(f *Flow, why Reason) {
 	f.state |= closing
+	f.state &^= ticking
 	f.unread = f.unread&^reasonMask | unread(why)
 	f.lastClock = t.clock
 	f.idle = uint32(t.cfg.ClosingTail.Milliseconds())
