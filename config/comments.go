@@ -26,6 +26,8 @@ var comments = map[string]string{
 	"flow.tcp_setup_idle":     "Silence after which a TCP flow ends that was never established.",
 	"flow.udp_idle":           "Silence after which a UDP flow ends.",
 	"flow.other_idle":         "Silence after which any other flow ends.",
+	"flow.idle_overrides":     "Other such times, by transport and port of either side, or by transport: tcp/22=1h, udp=30s, 47=5m. Those of TCP hold once established.",
+	"flow.tick_interval":      "Time between periodic statistics of a flow (tick events), counted from its first packet; 0s is none.",
 	"flow.closing_tail":       "How long a closed TCP flow takes in late packets before its closed event.",
 	"flow.vlans_in_key":       "Whether flows are told apart by their VLANs; false for taps that see other ones in each direction.",
 	"flow.checksums":          "count bad checksums of IPv4, TCP, UDP and ICMP; drop packets that have one, which makes them undecodable; or off, look at none.",

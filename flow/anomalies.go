@@ -6,6 +6,10 @@ type anomaly uint8
 const (
 	icmpQuotesAnother anomaly = iota
 	overlapConflict
+	tcpFlagsContradict
+	tcpResetOfSYN
+	tcpResetOutside
+	tcpSYNInSession
 	numAnomalies
 )
 
@@ -19,6 +23,26 @@ var anomalyTypes = [numAnomalies]AnomalyType{
 	overlapConflict: {
 		Name: "tcp_overlap_conflict", Severity: SeverityWarning,
 		Meaning:   "two TCP segments differ in bytes that both carry, so what the receiver has read cannot be known",
+		Reference: "RFC 9293 section 3.10.7.4",
+	},
+	tcpFlagsContradict: {
+		Name: "tcp_flags", Severity: SeverityWarning,
+		Meaning:   "a TCP segment with more than one of SYN, FIN and RST",
+		Reference: "RFC 9293 section 3.10.7",
+	},
+	tcpResetOfSYN: {
+		Name: "tcp_reset_of_syn", Severity: SeverityWarning,
+		Meaning:   "a RST in reply to a SYN that does not acknowledge it; the flow goes on",
+		Reference: "RFC 9293 section 3.10.7.3",
+	},
+	tcpResetOutside: {
+		Name: "tcp_reset_outside_window", Severity: SeverityWarning,
+		Meaning:   "a RST whose number lies outside of the receiver's window; the flow goes on",
+		Reference: "RFC 9293 section 3.10.7.4, RFC 5961 section 3",
+	},
+	tcpSYNInSession: {
+		Name: "tcp_syn_in_session", Severity: SeverityInfo,
+		Meaning:   "a SYN with another number on a connection that is established",
 		Reference: "RFC 9293 section 3.10.7.4",
 	},
 }

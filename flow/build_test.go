@@ -103,11 +103,19 @@ type recorded struct {
 	stats  Stats
 
 	anomaly *AnomalyType
+	tcp     TCPStats
 }
 
 func (r *recorder) HandleEvent(e *Event) {
+	if e.Flow == nil {
+		r.events = append(r.events, recorded{kind: e.Kind, time: e.Time, anomaly: e.Anomaly})
+		return
+	}
 	rec := recorded{kind: e.Kind, side: e.Side, reason: e.Reason, time: e.Time, data: string(e.Data), stats: *e.Flow.Stats(), anomaly: e.Anomaly}
 	e.Info(&rec.info)
+	if tcp := e.TCP(); tcp != nil {
+		rec.tcp = *tcp
+	}
 	r.events = append(r.events, rec)
 	if e.Kind == Data && r.onData != nil {
 		r.onData(e)

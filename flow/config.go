@@ -18,6 +18,13 @@ type Config struct {
 	UDPIdle time.Duration `yaml:"udp_idle"`
 	// OtherIdle ends all other flows without packets. Default 30s.
 	OtherIdle time.Duration `yaml:"other_idle"`
+	// IdleOverrides are other time-outs for flows of a transport and port, either
+	// side's, or of a whole transport: "tcp/22=1h", "udp=30s", "47=5m". Those of
+	// TCP hold once a connection is established. Default none.
+	IdleOverrides []string `yaml:"idle_overrides"`
+	// TickInterval is the packet time between two periodic statistics of a
+	// flow, counted from its first packet; 0 is none. Default 0.
+	TickInterval time.Duration `yaml:"tick_interval"`
 	// ClosingTail is how long a closed TCP flow takes in late packets before
 	// its closed event. Default 5s.
 	ClosingTail time.Duration `yaml:"closing_tail"`
@@ -163,6 +170,14 @@ func (c *Config) Validate() error {
 		if d.v < time.Millisecond || d.v > maxIdle {
 			return fmt.Errorf("%s: %v: want 1ms to %v", d.key, d.v, maxIdle)
 		}
+	}
+	for _, text := range c.IdleOverrides {
+		if _, _, err := parseIdleOverride(text); err != nil {
+			return fmt.Errorf("idle_overrides: %w", err)
+		}
+	}
+	if c.TickInterval != 0 && (c.TickInterval < time.Second || c.TickInterval > maxIdle) {
+		return fmt.Errorf("tick_interval: %v: want 0 or 1s to %v", c.TickInterval, maxIdle)
 	}
 	switch c.Checksums {
 	case ChecksumsCount, ChecksumsDrop, ChecksumsOff:

@@ -1,12 +1,23 @@
 package flow
 
-import "flowscope/ingest"
+import (
+	"time"
+
+	"flowscope/ingest"
+)
 
 // TCPStats is the part of a flow's account that only TCP flows have. It holds no
 // pointers.
 type TCPStats struct {
 	// Sides is indexed by Side.
 	Sides [2]TCPSideStats
+	// HandshakeRTT is the time from the SYN to the SYN+ACK for the responder,
+	// which is the way from the sensor to it and back, and from there to the
+	// ACK for the initiator; 0 where it is not known.
+	HandshakeRTT [2]time.Duration
+	// History is the connection's packets as letters, State what became of it.
+	History History
+	State   ConnState
 }
 
 // TCPSideStats counts what happened to the stream that one side sent, whether
@@ -34,7 +45,9 @@ func (e *Event) TCP() *TCPStats {
 	if e.Flow == nil || e.Flow.conn == noConn {
 		return nil
 	}
-	return &e.table.store.conns.at(e.Flow.conn).stats
+	c := e.table.store.conns.at(e.Flow.conn)
+	c.stats.State = c.connState()
+	return &c.stats
 }
 
 // conn is what the table keeps of a TCP flow beside its Flow, without pointers.
@@ -44,6 +57,7 @@ type conn struct {
 	// up; noDeadline: there is none. Flow.state has a bit that says the same.
 	deadline ingest.Timestamp
 	stats    TCPStats
+	track
 	// isn holds the initial sequence numbers, where a SYN or what acknowledges
 	// it was seen.
 	isn [2]uint32

@@ -32,6 +32,8 @@ type decoded struct {
 	tcpFlags  uint8
 	seq, ack  uint32
 	window    uint16
+	// windowScale is that of a SYN.
+	windowScale int8
 	// ipLength is the innermost IP packet's length as its header gives it,
 	// payloadLength that of the transport's payload; payload is what was
 	// captured of it.

@@ -59,6 +59,7 @@ type defragmenter struct {
 	maxBytes int
 	bytes    int // held in pieces, with their overhead
 	result   reassembled
+	noted    uint8 // trouble to report
 }
 
 // maxPieces bounds the pieces of a datagram, pieceOverhead is what each counts
@@ -129,10 +130,12 @@ func (g *defragmenter) add(d *decoded, now ingest.Timestamp) *reassembled {
 	switch {
 	case !ok:
 		w.poisoned = true
+		g.noted |= 1 << troubleFragmentConflict
 		g.release(w)
 		g.drop(w, FragmentConflict)
 		return nil
 	case len(w.pieces) > maxPieces:
+		g.noted |= 1 << troubleFragmentCap
 		g.finish(w)
 		g.drop(w, FragmentCap)
 		return nil
@@ -264,6 +267,9 @@ func (g *defragmenter) oldest() *datagram {
 // giveUp ends the datagram that has waited longest.
 func (g *defragmenter) giveUp(why Outcome) {
 	if w := g.oldest(); w != nil {
+		if why == FragmentCap {
+			g.noted |= 1 << troubleFragmentCap
+		}
 		g.finish(w)
 		g.drop(w, why)
 	}

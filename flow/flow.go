@@ -18,6 +18,7 @@ type Flow struct {
 	state     state
 	conn      connRef // what a TCP flow has beside
 	unread    unread
+	ticks     [3]uint8 // how many are over, the lowest byte first
 
 	stats Stats
 
@@ -41,6 +42,7 @@ const (
 	ignored   // nobody reads the payload
 	hasExtra  // VLANs or tunnels stand in Table.extra
 	idleFixed // the handler chose the idle time-out
+	ticking   // periodic statistics are due, see store.tickAt
 	holed     // a hole waits to be given up, see conn.deadline
 )
 

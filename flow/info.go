@@ -107,6 +107,9 @@ type SideStats struct {
 	// TCPFlags is the union of all TCP flags seen (RFC 9293 section 3.1, low
 	// eight bits).
 	TCPFlags uint8
+	// BadChecksums counts datagrams whose checksum is wrong; they show in the
+	// history.
+	BadChecksums uint32
 }
 
 // Stats is a flow's account. It holds no pointers.
@@ -119,4 +122,6 @@ type Stats struct {
 	InitiatorBy InitiatorBy
 	// Midstream says that a TCP flow was not seen from its SYN on.
 	Midstream bool
+	// History is the packets of flows other than TCP as letters.
+	History PackedHistory
 }

@@ -19,6 +19,7 @@ type store struct {
 	live  int
 	index []uint64
 	mask  uint64
+	tick  ingest.Timestamp // between periodic statistics; 0: there are none
 	conns pool[conn, connRef]
 }
 
@@ -50,10 +51,27 @@ func (s *store) find(k *Key, hash uint64) slot {
 
 // alarm returns when something is to happen to a flow other than its end.
 func (s *store) alarm(f *Flow) ingest.Timestamp {
-	if f.state&holed != 0 {
-		return min(f.wake, s.conns.at(f.conn).deadline)
+	if f.state&(holed|ticking) == 0 {
+		return f.wake
 	}
-	return f.wake
+	return min(f.wake, s.holeAt(f), s.tickAt(f))
+}
+
+// holeAt returns when the first hole of a flow is given up, or noDeadline.
+func (s *store) holeAt(f *Flow) ingest.Timestamp {
+	if f.state&holed == 0 {
+		return noDeadline
+	}
+	return s.conns.at(f.conn).deadline
+}
+
+// tickAt returns when a flow's statistics are next due, or noDeadline: at
+// multiples of the interval after its first packet.
+func (s *store) tickAt(f *Flow) ingest.Timestamp {
+	if f.state&ticking == 0 {
+		return noDeadline
+	}
+	return f.stats.First + ingest.Timestamp(f.tickNumber()+1)*s.tick
 }
 
 // deadline returns when a flow next needs attention.

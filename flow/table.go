@@ -38,7 +38,8 @@ type Table struct {
 	holds     holds
 	histories histories
 	pages     pool[page, pageRef]
-	farAhead  int32           // further ahead a segment needs to be borne out
+	farAhead  int32 // further ahead a segment needs to be borne out
+	idles     idles
 	extra     map[slot]*extra // of flows with hasExtra
 	sources   sources
 	clock     ingest.Timestamp
@@ -71,6 +72,8 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 		extra:   map[slot]*extra{},
 	}
 	t.event.table = t
+	t.idles = newIdles(&cfg)
+	t.store.tick = ingest.Timestamp(cfg.TickInterval)
 	t.timers = newTimers(&t.store)
 	t.fragments = newDefragmenter(&t.cfg, &t.counters)
 	t.farAhead = int32(cfg.Reassembly.SideBytes)
@@ -283,16 +286,17 @@ func (t *Table) due(n slot) {
 
 // sound lets happen what a flow's alarm was set for.
 func (t *Table) sound(n slot, f *Flow) {
-	if f.state&holed != 0 {
-		c := t.store.conns.at(f.conn)
-		if at := c.deadline; at <= f.wake {
-			g := segment{n: n, f: f, c: c, now: at, time: at}
-			t.giveUpDue(&g, at)
-			t.schedule(&g)
-			return
-		}
+	hole, tick := t.store.holeAt(f), t.store.tickAt(f)
+	switch {
+	case hole <= min(f.wake, tick) && hole != noDeadline:
+		g := segment{n: n, f: f, c: t.store.conns.at(f.conn), now: hole, time: hole}
+		t.giveUpDue(&g, hole)
+		t.schedule(&g)
+	case tick < f.wake:
+		t.tickNow(n, f, tick)
+	default:
+		t.wakeUp(n, f)
 	}
-	t.wakeUp(n, f)
 }
 
 func (t *Table) wakeUp(n slot, f *Flow) {
@@ -323,12 +327,15 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	if d.path.labels > 0 && f.stats.Sides[side].Packets == d.frames {
 		t.addLabels(n, f, d, side)
 	}
+	if d.key.Proto == UDP {
+		f.stats.noteDatagram(d, side, f.stats.Sides[side].Packets == d.frames)
+	}
 	t.counters.PayloadSeen += uint64(d.payloadLength)
 	t.counters.PayloadTruncated += uint64(d.payloadLength - len(d.payload))
 	aborts := false
 	if d.key.Proto == TCP {
 		before := f.state & closing
-		t.tcp(f, d, side)
+		t.tcp(f, d, side, p.Time)
 		aborts = before == 0 && f.state&closing != 0 && f.reason() == Rst
 	}
 	if d.key.Proto == ICMP || d.key.Proto == ICMPv6 {
@@ -384,6 +391,9 @@ func (t *Table) fragment(p *ingest.Packet, d *decoded) {
 	t.counters.Packets[FragmentHeld] += d.frames
 	d.fragment.key.scope = t.decoder.seed.scopeOf(&d.path)
 	r := t.fragments.add(d, t.clock)
+	if t.fragments.noted != 0 {
+		t.reportFragments(p.Time)
+	}
 	if r == nil {
 		return
 	}
@@ -434,21 +444,24 @@ func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	if t.store.live >= t.cfg.MaxFlows {
 		t.handUp()
 		t.end(t.lru.oldest(&t.store), Evicted, t.clock)
+		t.report(troubleTableFull, p.Time)
 	}
 	n := t.store.insert(&d.key, d.hash)
 	f := t.store.at(n)
 	f.armed, f.wake = noDeadline, noDeadline
 	f.lastClock = t.clock
-	f.idle = uint32(t.idle(d.key.Proto).Milliseconds())
 	f.source = t.sources.index(p.Interface)
 	f.stats.First, f.stats.Last = p.Time, p.Time
 	swapped := d.swapped
 	if d.key.Proto == TCP {
 		swapped = f.startTCP(d)
+		t.store.conns.at(f.conn).begin(swapped != d.swapped)
 	}
 	if swapped {
 		f.state |= initiatorB
 	}
+	f.idle = t.idles.of(f, false)
+	t.startTicks(f)
 	f.id = newID(t.sensor, &d.key, &d.path, p.Time, t.starts.count(d.hash, p.Time))
 	f.community = communityID(&d.key, swapped)
 	if _, _, ok := scopeVLANs(d.key.Scope); !ok || d.path.vlans > d.path.keyed {

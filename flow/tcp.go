@@ -1,17 +1,6 @@
 package flow
 
-import "time"
-
-func (t *Table) idle(proto Transport) time.Duration {
-	switch proto {
-	case TCP:
-		return t.cfg.TCPSetupIdle
-	case UDP:
-		return t.cfg.UDPIdle
-	default:
-		return t.cfg.OtherIdle
-	}
-}
+import "flowscope/ingest"
 
 // startTCP notes how a TCP flow began and returns whether its initiator is the
 // key's B: the sender of a SYN, the receiver of a SYN+ACK, else the sender.
@@ -40,10 +29,15 @@ func (t *Table) reused(f *Flow, d *decoded) bool {
 	return !known || t.store.conns.at(f.conn).isn[side] != d.seq
 }
 
-// tcp follows the connection's state as far as its end needs it.
-func (t *Table) tcp(f *Flow, d *decoded, side Side) {
+// tcp follows the connection's state, and finds its end.
+func (t *Table) tcp(f *Flow, d *decoded, side Side, at ingest.Timestamp) {
+	c := t.store.conns.at(f.conn)
+	valid := d.tcpFlags&tcpRST == 0 || c.resetIsValid(d, side)
+	if f.state&closing == 0 {
+		t.oddities(f, c, d, side, valid)
+	}
+	c.follow(d, side, valid, at)
 	if d.tcpFlags&tcpSYN != 0 {
-		c := t.store.conns.at(f.conn)
 		c.isn[side] = d.seq
 		if side == Responder && f.stats.InitiatorBy == BySynAck {
 			// The SYN was lost or comes late: what it said is acknowledged here.
@@ -56,17 +50,40 @@ func (t *Table) tcp(f *Flow, d *decoded, side Side) {
 	if f.state&established == 0 && f.isEstablished() {
 		f.state |= established
 		if f.state&idleFixed == 0 {
-			f.idle = uint32(t.cfg.TCPIdle.Milliseconds())
+			f.idle = t.idles.of(f, true)
 		}
 	}
 	if d.tcpFlags&tcpFIN != 0 {
 		f.state |= finInitiator << side
 	}
 	switch {
-	case d.tcpFlags&tcpRST != 0:
+	case d.tcpFlags&tcpRST != 0 && valid:
 		t.startClosing(f, Rst)
 	case f.state&(finInitiator|finResponder) == finInitiator|finResponder:
 		t.startClosing(f, Fin)
+	}
+}
+
+// oddities raises what is wrong with a segment of an open connection.
+func (t *Table) oddities(f *Flow, c *conn, d *decoded, side Side, valid bool) {
+	const syn, fin, rst, ack = tcpSYN, tcpFIN, tcpRST, tcpACK
+	switch flags := d.tcpFlags & (syn | fin | rst); {
+	case flags == 0 || flags == fin:
+	case flags == syn:
+		e := &c.ends[side]
+		if d.tcpFlags&ack == 0 && e.state == endOpen && c.ends[side.Opposite()].state == endOpen && d.seq != e.start {
+			t.raise(tcpSYNInSession)
+		}
+	case flags == rst:
+		switch {
+		case valid:
+		case c.ends[side].state == endSilent:
+			t.raise(tcpResetOfSYN)
+		default:
+			t.raise(tcpResetOutside)
+		}
+	default:
+		t.raise(tcpFlagsContradict)
 	}
 }
 
@@ -81,6 +98,7 @@ func (f *Flow) isEstablished() bool {
 // not keep it alive.
 func (t *Table) startClosing(f *Flow, why Reason) {
 	f.state |= closing
+	f.state &^= ticking
 	f.unread = f.unread&^reasonMask | unread(why)
 	f.lastClock = t.clock
 	f.idle = uint32(t.cfg.ClosingTail.Milliseconds())

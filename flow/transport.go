@@ -58,12 +58,39 @@ func (d *decoded) tcp(h *header) Outcome {
 	d.normalise(binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
 	d.seq, d.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	d.tcpFlags, d.window = b[13], binary.BigEndian.Uint16(b[14:])
+	if d.tcpFlags&tcpSYN != 0 {
+		d.windowScale = windowScale(b[20:min(n, len(b))], n-20)
+	}
 	if d.verify && len(b) == h.wire {
 		d.transportChecksum(b, 16)
 	}
 	d.payloadLength = h.wire - n
 	d.payload = b[min(n, len(b)):]
 	return Handled
+}
+
+// windowScale finds the option in a SYN whose options take n bytes, of which the
+// capture has b (RFC 7323 section 2.2).
+func windowScale(b []byte, n int) int8 {
+	const end, nop, scale = 0, 1, 3
+	missing := int8(scaleNotOffered)
+	if len(b) < n {
+		missing = unknownScale
+	}
+	for len(b) > 0 && b[0] != end {
+		if b[0] == nop {
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return missing
+		}
+		if b[0] == scale && b[1] == 3 {
+			return int8(min(b[2], maxScale))
+		}
+		b = b[b[1]:]
+	}
+	return missing
 }
 
 // sctp reads an SCTP common header (RFC 9260 section 3.1).

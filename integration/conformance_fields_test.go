@@ -13,7 +13,7 @@ var comparedFields = map[string]string{
 	"arkime flow": `bytes client_payload_bytes community_id des_bytes des_packets dport dst first_ms ipproto
 		last_ms length_ms packets protocols server_payload_bytes sou_bytes sou_packets sport src tcpflags vlan`,
 	"arkime dns": `answers dport dst headerFlags ipproto opcode qc qt queryHost sport src status`,
-	"zeek conn": `duration id.orig_h id.orig_p id.resp_h id.resp_p ip_proto orig_bytes orig_ip_bytes orig_pkts proto
+	"zeek conn": `conn_state history missed_bytes duration id.orig_h id.orig_p id.resp_h id.resp_p ip_proto orig_bytes orig_ip_bytes orig_pkts proto
 		resp_bytes resp_ip_bytes resp_pkts service tunnel_parents`,
 	"zeek dns": `AA RA RD TC TTLs Z answers id.orig_h id.orig_p id.resp_h id.resp_p opcode opcode_name proto
 		qclass qclass_name qtype qtype_name query rcode rcode_name rtt trans_id`,

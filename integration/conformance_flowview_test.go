@@ -24,6 +24,9 @@ type flowView struct {
 	vlans     []uint16
 	tunnels   []string
 	flows     int
+	// history and state are the first flow's.
+	history, state string
+	missed         uint64 // bytes of streams
 }
 
 // viewOf adds flows up. The first one's initiator is the source; ports are those
@@ -36,6 +39,11 @@ func viewOf(flows ...*flowRecord) flowView {
 			v = flowView{
 				transport: f.info.Transport, src: f.info.Src, dst: f.info.Dst, sides: sides,
 				first: f.stats.First, last: f.stats.Last, by: f.stats.InitiatorBy,
+				history: string(f.stats.History.Append(nil)), state: f.stats.ConnState(f.info.Transport).String(),
+			}
+			if f.tcp != nil {
+				v.history, v.state = f.tcp.History.String(), f.tcp.State.String()
+				v.missed = f.tcp.Sides[0].GapBytes + f.tcp.Sides[1].GapBytes
 			}
 		} else {
 			if f.info.Src.Addr() != v.src.Addr() || f.info.Src.Addr() == f.info.Dst.Addr() && f.info.Src != v.src {

@@ -35,6 +35,7 @@ type flowRecord struct {
 	info     *flow.Info
 	protocol string
 	stats    *flow.Stats
+	tcp      *flow.TCPStats // of TCP flows
 	reason   string
 	events   []*session.SessionEvent
 }
@@ -157,7 +158,7 @@ func gatherFlows(events []*session.SessionEvent) []*flowRecord {
 		}
 		f.events = append(f.events, ev)
 		if ev.Type == session.Closed {
-			f.stats, f.reason = ev.Stats, ev.Reason
+			f.stats, f.tcp, f.reason = ev.Stats, ev.TCP, ev.Reason
 		}
 	}
 	slices.SortStableFunc(flows, func(a, b *flowRecord) int {

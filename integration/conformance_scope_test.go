@@ -83,11 +83,8 @@ var uncomparedFields = map[string]string{
 	"suricata eve:tls event_type": "the kind of log line",
 	"unirec TLS_EXT_LEN":          "lengths of extensions are not published",
 
-	"zeek conn conn_state":                 "needs TCP states",
-	"zeek conn history":                    "needs TCP reassembly",
 	"zeek conn local_orig":                 "from Zeek's configuration",
 	"zeek conn local_resp":                 "from Zeek's configuration",
-	"zeek conn missed_bytes":               "needs TCP reassembly",
 	"zeek conn orig_l2_addr":               "events carry no link-layer addresses",
 	"zeek conn resp_l2_addr":               "events carry no link-layer addresses",
 	"zeek conn ts":                         "masked in Zeek's baselines",

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"flowscope/flow"
+	"flowscope/session"
 )
 
 // zeekTransports are Zeek's names; icmp is that of both versions.
@@ -65,11 +67,19 @@ func zeekDifferences(v flowView, f *fact, orig netip.AddrPort) differences {
 	// well-known, which it marks by ^; here the first packet's sender stays the
 	// initiator. TCP flows whose SYN or SYN+ACK was seen agree.
 	flipped := strings.HasPrefix(f.str("history"), "^") && v.by == flow.ByFirstSeen
+	history := zeekHistory(&v, f, flipped)
 	if v.src != orig {
 		if !flipped {
 			d = append(d, "the other side is the initiator")
 		}
 		v = v.swapped()
+	}
+	if f.F["history"] != nil {
+		d.check("history", history, withoutZeek(f.str("history")))
+	}
+	// Sides turned round have states of another name.
+	if f.F["conn_state"] != nil && !flipped {
+		d.check("conn_state", v.state, f.str("conn_state"))
 	}
 	d.check("ip_proto", uint8(v.transport), f.str("ip_proto"))
 	if !zeekTeardown(&v, f) {
@@ -92,15 +102,66 @@ func zeekDifferences(v flowView, f *fact, orig netip.AddrPort) differences {
 			d.check(side+"_bytes", s.PayloadBytes, want)
 		}
 	}
+	if f.F["missed_bytes"] != nil {
+		d.check("missed_bytes", v.missed, f.num("missed_bytes"))
+	}
 	d.check("tunnelled", len(v.tunnels) > 0, f.F["tunnel_parents"] != nil || f.tunnelsUnknown())
-	if service := f.str("service"); service == "dns" && v.dst.Port() != nbnsPort {
-		want := map[uint16]string{5353: "mdns", 5355: "llmnr"}[v.dst.Port()]
-		if want == "" {
-			want = "dns"
-		}
+	if want := zeekService(&v, f.str("service")); want != "" {
 		d.check("service", v.protocols[0], want)
 	}
 	return d
+}
+
+// zeekServices are Zeek's names of protocols that may be parsed here.
+var zeekServices = map[string]string{
+	"dns": "dns", "http": "http", "ntp": "ntp", "snmp": "snmp", "ssl": "tls", "syslog": "syslog", "syslog_tcp": "syslog",
+}
+
+// zeekService returns what a service of Zeek's is called here, "" if it is not
+// parsed.
+func zeekService(v *flowView, service string) string {
+	name := zeekServices[service]
+	if name == "dns" {
+		switch v.dst.Port() {
+		case nbnsPort:
+			return ""
+		case 5353:
+			name = "mdns"
+		case 5355:
+			name = "llmnr"
+		}
+	}
+	if !slices.ContainsFunc(conformanceRegistry.Factories(), func(f session.Factory) bool {
+		p := f.Protocol()
+		return p.Name == name && slices.Contains(p.Transports, v.transport)
+	}) {
+		return ""
+	}
+	return name
+}
+
+// zeekHistory is the history as Zeek's run should have it: without bad checksums
+// where it did not look at them, and turned round where it turned the flow.
+func zeekHistory(v *flowView, f *fact, flipped bool) string {
+	h := v.history
+	if ignored, _ := f.Note["checksums_ignored"].(bool); ignored {
+		h = strings.NewReplacer("C", "", "c", "").Replace(h)
+	}
+	if !flipped {
+		return h
+	}
+	return "^" + strings.Map(func(r rune) rune {
+		if unicode.IsUpper(r) {
+			return unicode.ToLower(r)
+		}
+		return unicode.ToUpper(r)
+	}, h)
+}
+
+// withoutZeek takes out the letter that tells of Zeek itself: it gave up analysing
+// the connection.
+func withoutZeek(history string) string {
+	return strings.NewReplacer("X", "", "x", "").Replace(history)
 }
 
 // nbnsPort is that of the NetBIOS name service, which Zeek parses as DNS.
@@ -133,18 +194,18 @@ func zeekTeardown(v *flowView, f *fact) bool {
 // judgeZeekPartial judges rows that a script has cut down to a few columns,
 // without addresses.
 func judgeZeekPartial(e *evidence, f *fact) verdict {
-	if f.F["orig_pkts"] == nil {
-		return notYet("conn: a row with history and service alone, which need TCP reassembly")
-	}
 	var candidates []differences
 	for _, r := range e.rec.flows {
 		v := viewOf(r)
 		var d differences
-		if !zeekTeardown(&v, f) {
+		if f.F["duration"] != nil && !zeekTeardown(&v, f) {
 			d.check("duration", zeekDuration(&v), f.str("duration"))
 		}
-		d.check("orig_pkts", v.sides[0].Packets, f.num("orig_pkts"))
-		d.check("resp_pkts", v.sides[1].Packets, f.num("resp_pkts"))
+		if f.F["orig_pkts"] != nil {
+			d.check("orig_pkts", v.sides[0].Packets, f.num("orig_pkts"))
+			d.check("resp_pkts", v.sides[1].Packets, f.num("resp_pkts"))
+		}
+		d.check("history", zeekHistory(&v, f, false), withoutZeek(f.str("history")))
 		if len(d) == 0 && e.claim(f, r) {
 			return found
 		}

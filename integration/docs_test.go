@@ -220,10 +220,16 @@ func envelopeTables(t *testing.T) []*docTable {
 
 // statsOrder puts both sides of a counter side by side.
 func statsOrder() (order []string) {
-	for _, name := range []string{"packets", "bytes", "ip_bytes", "payload_bytes"} {
-		order = append(order, name+"_initiator", name+"_responder")
+	both := func(names ...string) {
+		for _, name := range names {
+			order = append(order, name+"_initiator", name+"_responder")
+		}
 	}
-	return append(order, "first_ts", "last_ts", "last_ts_initiator", "last_ts_responder", "duration_ns")
+	both("packets", "bytes", "ip_bytes", "payload_bytes")
+	order = append(order, "first_ts", "last_ts", "last_ts_initiator", "last_ts_responder", "duration_ns",
+		"history", "conn_state", "initiator_by", "midstream")
+	both("tcp_flags", "retransmitted", "out_of_order", "overlap_conflicts", "gaps", "gap_bytes", "acked_unseen_bytes")
+	return append(order, "handshake_rtt_initiator_ns", "handshake_rtt_responder_ns", "events")
 }
 
 // reasonTables are those of enumerations that the stages export.
@@ -231,6 +237,10 @@ func reasonTables(t *testing.T) []*docTable {
 	closed := &docTable{name: "closed reasons", head: []string{"`reason`", "Meaning"}, written: true}
 	for _, r := range flow.Reasons() {
 		closed.rows = append(closed.rows, []string{backquoted(r)})
+	}
+	states := &docTable{name: "connection states", head: []string{"`conn_state`", "Meaning"}, written: true}
+	for _, s := range flow.ConnStates() {
+		states.rows = append(states.rows, []string{backquoted(s)})
 	}
 	undecodable := &docTable{name: "undecodable reasons", head: []string{"Reason", "Meaning"}, written: true}
 	for o := flow.UnknownLinkType; o.String() != "unknown"; o++ {
@@ -244,11 +254,12 @@ func reasonTables(t *testing.T) []*docTable {
 	for _, r := range parserReasons(t) {
 		parser.rows = append(parser.rows, []string{backquoted(r)})
 	}
-	return []*docTable{closed, undecodable, sums, parser}
+	return []*docTable{closed, states, undecodable, sums, parser}
 }
 
 // parserReasons returns what the session layer may give as the reason of a
-// parser's end: the texts that its sources assign to a variable of that name.
+// parser's end: the texts that its sources assign to a variable of that name, or
+// return as the first result of that name.
 func parserReasons(t *testing.T) (reasons []string) {
 	files, err := filepath.Glob("../session/*.go")
 	if err != nil {
@@ -260,6 +271,7 @@ func parserReasons(t *testing.T) (reasons []string) {
 			t.Fatal(err)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
+			reasons = append(reasons, returnedReasons(n)...)
 			assign, ok := n.(*ast.AssignStmt)
 			if !ok || len(assign.Lhs) != len(assign.Rhs) || strings.HasSuffix(name, "_test.go") {
 				return true
@@ -278,6 +290,27 @@ func parserReasons(t *testing.T) (reasons []string) {
 		t.Error("the sources of package session name no reasons of parser_closed")
 	}
 	return slices.Compact(reasons)
+}
+
+// returnedReasons returns the texts that a function returns as its first result,
+// if that is called reason.
+func returnedReasons(n ast.Node) (reasons []string) {
+	f, ok := n.(*ast.FuncDecl)
+	if !ok || f.Type.Results == nil {
+		return nil
+	}
+	if names := f.Type.Results.List[0].Names; len(names) == 0 || names[0].Name != "reason" {
+		return nil
+	}
+	ast.Inspect(f.Body, func(n ast.Node) bool {
+		if r, ok := n.(*ast.ReturnStmt); ok && len(r.Results) > 0 {
+			if text, ok := r.Results[0].(*ast.BasicLit); ok && text.Value != `""` {
+				reasons = append(reasons, strings.Trim(text.Value, `"`))
+			}
+		}
+		return true
+	})
+	return reasons
 }
 
 // anomalyTable has a row for each name, with the protocols that raise it; those of

@@ -131,7 +131,7 @@ func appendCircumstances(b []byte, ev *session.SessionEvent, pairs int) ([]byte,
 	if ev.Stats != nil {
 		pairs++
 		b = append(b, "\xa5stats"...)
-		b = appendStats(b, ev.Stats, ev.Events)
+		b = appendStats(b, ev)
 	}
 	if len(ev.Protocols) != 0 {
 		pairs++

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -232,9 +233,13 @@ func TestEncoderTellsFlowsApart(t *testing.T) {
 }
 
 func TestEncoderStats(t *testing.T) {
-	stats := func(s *flow.Stats, events uint64) map[string]any {
+	stats := func(s *flow.Stats, tcp *flow.TCPStats, events uint64) map[string]any {
+		info := fakeFlow()
+		if tcp != nil {
+			info.Transport = flow.TCP
+		}
 		b, _, _ := NewEncoder("s", "r", nil).Append(nil, &session.SessionEvent{
-			Type: session.Closed, Flow: fakeFlow(), Protocol: "x", Kind: "closed", Stats: s, Events: events,
+			Type: session.Closed, Flow: info, Protocol: "x", Kind: "closed", Stats: s, TCP: tcp, Events: events,
 		})
 		m := unpacked(t, b)["stats"].(map[string]any)
 		for k, v := range m {
@@ -247,16 +252,19 @@ func TestEncoderStats(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		stats  flow.Stats
+		tcp    *flow.TCPStats
 		events uint64
 		want   map[string]any
 	}{
 		{
 			"nothing counted",
 			flow.Stats{},
+			nil,
 			0,
 			map[string]any{
 				"packets_initiator": int8(0), "packets_responder": int8(0), "bytes_initiator": int8(0), "bytes_responder": int8(0),
 				"first_ts": int64(0), "last_ts": int64(0), "duration_ns": int8(0), "initiator_by": "first_seen",
+				"conn_state": "OTH",
 			},
 		},
 		{
@@ -268,6 +276,14 @@ func TestEncoderStats(t *testing.T) {
 					{Packets: 1 << 40, Bytes: 1 << 41, IPBytes: 1 << 42, PayloadBytes: 1 << 43, Last: 6, TCPFlags: 0xff},
 				},
 			},
+			&flow.TCPStats{
+				HandshakeRTT: [2]time.Duration{1_000_000, 70_000},
+				History:      flow.ParseHistory("^hADdFaf"), State: flow.ConnRSTOS0,
+				Sides: [2]flow.TCPSideStats{
+					{GapBytes: 1 << 40, AckedUnseenBytes: 1, Gaps: 2, Retransmitted: 3, OutOfOrder: 4, OverlapConflicts: 5},
+					{GapBytes: 6, AckedUnseenBytes: 1 << 33, Gaps: 7, Retransmitted: 8, OutOfOrder: 9, OverlapConflicts: 10},
+				},
+			},
 			14,
 			map[string]any{
 				"packets_initiator": int8(1), "packets_responder": uint64(1 << 40), "bytes_initiator": int8(2), "bytes_responder": uint64(1 << 41),
@@ -275,20 +291,41 @@ func TestEncoderStats(t *testing.T) {
 				"first_ts": int64(1_000_000_001), "last_ts": int64(3_000_000_002), "last_ts_initiator": int64(5), "last_ts_responder": int64(6),
 				"duration_ns": uint32(2_000_000_001), "tcp_flags_initiator": int8(0x1b), "tcp_flags_responder": uint8(0xff),
 				"initiator_by": "synack", "midstream": true, "events": int8(14),
+				"history": "^hADdFaf", "conn_state": "RSTOS0",
+				"handshake_rtt_initiator_ns": uint32(1_000_000), "handshake_rtt_responder_ns": uint32(70_000),
+				"retransmitted_initiator": int8(3), "retransmitted_responder": int8(8),
+				"out_of_order_initiator": int8(4), "out_of_order_responder": int8(9),
+				"overlap_conflicts_initiator": int8(5), "overlap_conflicts_responder": int8(10),
+				"gaps_initiator": int8(2), "gaps_responder": int8(7),
+				"gap_bytes_initiator": uint64(1 << 40), "gap_bytes_responder": int8(6),
+				"acked_unseen_bytes_initiator": int8(1), "acked_unseen_bytes_responder": uint64(1 << 33),
 			},
 		},
 		{
 			"initiator by syn",
 			flow.Stats{InitiatorBy: flow.BySyn},
+			&flow.TCPStats{},
 			1,
 			map[string]any{
 				"packets_initiator": int8(0), "packets_responder": int8(0), "bytes_initiator": int8(0), "bytes_responder": int8(0),
 				"first_ts": int64(0), "last_ts": int64(0), "duration_ns": int8(0), "initiator_by": "syn", "events": int8(1),
+				"conn_state": "OTH",
+			},
+		},
+		{
+			"datagrams",
+			flow.Stats{Sides: [2]flow.SideStats{{Packets: 1}, {Packets: 2}}, History: flow.ParsePackedHistory("DdcC")},
+			nil,
+			1,
+			map[string]any{
+				"packets_initiator": int8(1), "packets_responder": int8(2), "bytes_initiator": int8(0), "bytes_responder": int8(0),
+				"first_ts": int64(0), "last_ts": int64(0), "duration_ns": int8(0), "initiator_by": "first_seen", "events": int8(1),
+				"history": "DdcC", "conn_state": "SF",
 			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if d := cmp.Diff(tt.want, stats(&tt.stats, tt.events)); d != "" {
+			if d := cmp.Diff(tt.want, stats(&tt.stats, tt.tcp, tt.events)); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})

@@ -42,6 +42,7 @@ func (e *envelope) read(data []byte) error {
 	case e.seen != seenAll:
 		return errors.New("an event has v, id, ts, event, protocol and kind: some are missing")
 	}
+	settleStats(&e.event)
 	return e.splitID()
 }
 
@@ -100,7 +101,7 @@ func (e *envelope) readPair(f *fields) {
 	case "count":
 		ev.Count = f.uint()
 	case "stats":
-		ev.Stats, ev.Events = readStats(f)
+		readStats(f, ev)
 	case "protocols":
 		ev.Protocols = nil
 		for range f.array() {

@@ -145,6 +145,7 @@ func closedEvent(t testing.TB, r *session.Registry) *session.SessionEvent {
 				{Packets: 10, Bytes: 700, IPBytes: 560, PayloadBytes: 280, Last: 1795428930123456789},
 				{Packets: 9, Bytes: 3000, IPBytes: 2874, PayloadBytes: 2622, Last: 1795428930000000001},
 			},
+			History: flow.ParsePackedHistory("Dd"),
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,6 +59,10 @@ func goldenEvents(t *testing.T, r *session.Registry) map[string]*session.Session
 	tcp.Flow.Transport, tcp.Stats.InitiatorBy, tcp.Stats.Midstream = flow.TCP, flow.BySynAck, true
 	tcp.Stats.Sides[0].TCPFlags, tcp.Stats.Sides[1].TCPFlags = 0x1a, 0x14
 	tcp.Stats.Sides[1].Bytes = 1 << 40
+	tcp.TCP = &flow.TCPStats{
+		HandshakeRTT: [2]time.Duration{1_200_300, 45_000_000}, History: flow.ParseHistory("^hADtdaTR"), State: flow.ConnRSTO,
+		Sides: [2]flow.TCPSideStats{{Retransmitted: 70000, OutOfOrder: 1}, {Retransmitted: 1, Gaps: 2, GapBytes: 1 << 32, AckedUnseenBytes: 1460, OverlapConflicts: 3}},
+	}
 	tick := closedEvent(t, r)
 	tick.Type, tick.Topic, tick.Kind, tick.Seq, tick.Reason, tick.Protocols = session.Tick, topicOf(t, r, "dns", "tick"), "tick", 2, "", nil
 	tick.Stats.Sides[1] = flow.SideStats{}

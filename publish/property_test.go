@@ -107,6 +107,24 @@ func genStats() *rapid.Generator[*flow.Stats] {
 	})
 }
 
+func genTCPStats() *rapid.Generator[*flow.TCPStats] {
+	return rapid.Custom(func(t *rapid.T) *flow.TCPStats {
+		s := &flow.TCPStats{
+			History: flow.ParseHistory(rapid.StringOfN(rapid.RuneFrom([]rune("ShADadFfRrTtWwGgCcIiQq^")), 0, 40, -1).Draw(t, "history")),
+			State:   flow.ConnState(rapid.IntRange(0, len(flow.ConnStates())-1).Draw(t, "state")),
+		}
+		for i := range s.Sides {
+			side := &s.Sides[i]
+			for _, n := range []*uint32{&side.Gaps, &side.Retransmitted, &side.OutOfOrder, &side.OverlapConflicts} {
+				*n = rapid.Uint32().Draw(t, "n")
+			}
+			side.GapBytes, side.AckedUnseenBytes = rapid.Uint64().Draw(t, "gap bytes"), rapid.Uint64().Draw(t, "acked bytes")
+			s.HandshakeRTT[i] = time.Duration(rapid.Int64Range(0, 1<<62).Draw(t, "rtt"))
+		}
+		return s
+	})
+}
+
 func genEvent(r *session.Registry) *rapid.Generator[*session.SessionEvent] {
 	return rapid.Custom(func(t *rapid.T) *session.SessionEvent {
 		topic := rapid.IntRange(0, len(r.Topics())-1).Draw(t, "topic")
@@ -137,6 +155,11 @@ func genEvent(r *session.Registry) *rapid.Generator[*session.SessionEvent] {
 			return ev
 		case session.Closed, session.Tick:
 			ev.Stats, ev.Events = genStats().Draw(t, "stats"), rapid.Uint64().Draw(t, "events")
+			if ev.Flow.Transport == flow.TCP {
+				ev.TCP = genTCPStats().Draw(t, "tcp")
+			} else {
+				ev.Stats.History = flow.ParsePackedHistory(rapid.StringOfN(rapid.RuneFrom([]rune("DdCc")), 0, 10, -1).Draw(t, "history"))
+			}
 			ev.Protocols = rapid.SliceOfN(genText(), 0, 20).Draw(t, "protocols")
 		case session.AnomalyEvent:
 			ev.Severity, ev.Count = session.Severity(genText().Draw(t, "severity")), rapid.Uint64().Draw(t, "count")

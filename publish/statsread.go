@@ -2,17 +2,22 @@ package publish
 
 import (
 	"math"
+	"strings"
+	"time"
 
 	"flowscope/flow"
+	"flowscope/session"
 )
 
 // readStats is the reverse of appendStats. duration_ns follows from the times.
-func readStats(f *fields) (*flow.Stats, uint64) {
+// History and state stand in TCP for flows of all transports, see settleStats.
+func readStats(f *fields, ev *session.SessionEvent) {
 	var (
-		s      flow.Stats
-		events uint64
-		i, r   = &s.Sides[flow.Initiator], &s.Sides[flow.Responder]
+		s    flow.Stats
+		t    flow.TCPStats
+		i, r = &s.Sides[flow.Initiator], &s.Sides[flow.Responder]
 	)
+	ev.Stats, ev.TCP, ev.Events = &s, &t, 0
 	for range f.mapOf("stats") {
 		switch f.key {
 		case "packets_initiator":
@@ -47,13 +52,66 @@ func readStats(f *fields) (*flow.Stats, uint64) {
 			s.InitiatorBy = readInitiatorBy(f)
 		case "midstream":
 			s.Midstream = f.bool()
+		case "history":
+			t.History = flow.ParseHistory(f.string())
+		case "conn_state":
+			t.State = readConnState(f)
+		case "handshake_rtt_initiator_ns":
+			t.HandshakeRTT[flow.Initiator] = time.Duration(f.uintUpTo(math.MaxInt64))
+		case "handshake_rtt_responder_ns":
+			t.HandshakeRTT[flow.Responder] = time.Duration(f.uintUpTo(math.MaxInt64))
 		case "events":
-			events = f.uint()
+			ev.Events = f.uint()
 		default:
-			f.pass()
+			readTCPSide(f, &t)
 		}
 	}
-	return &s, events
+}
+
+// readTCPSide reads one of the counters in tcpKeys, or passes over what is none.
+func readTCPSide(f *fields, t *flow.TCPStats) {
+	name, side := f.key, flow.Initiator
+	if head, ok := strings.CutSuffix(name, "_responder"); ok {
+		name, side = head, flow.Responder
+	} else {
+		name = strings.TrimSuffix(name, "_initiator")
+	}
+	s := &t.Sides[side]
+	switch {
+	case name == f.key:
+		f.pass()
+	case name == "retransmitted":
+		s.Retransmitted = uint32(f.uintUpTo(math.MaxUint32))
+	case name == "out_of_order":
+		s.OutOfOrder = uint32(f.uintUpTo(math.MaxUint32))
+	case name == "overlap_conflicts":
+		s.OverlapConflicts = uint32(f.uintUpTo(math.MaxUint32))
+	case name == "gaps":
+		s.Gaps = uint32(f.uintUpTo(math.MaxUint32))
+	case name == "gap_bytes":
+		s.GapBytes = f.uint()
+	case name == "acked_unseen_bytes":
+		s.AckedUnseenBytes = f.uint()
+	default:
+		f.pass()
+	}
+}
+
+// settleStats puts what stands in TCP where it belongs, once the transport is
+// known.
+func settleStats(ev *session.SessionEvent) {
+	if ev.TCP != nil && (ev.Flow == nil || ev.Flow.Transport != flow.TCP) {
+		ev.Stats.History = flow.ParsePackedHistory(ev.TCP.History.String())
+		ev.TCP = nil
+	}
+}
+
+func readConnState(f *fields) flow.ConnState {
+	state, err := flow.ParseConnState(f.string())
+	if err != nil && f.err == nil {
+		f.fail("%w", err)
+	}
+	return state
 }
 
 func readInitiatorBy(f *fields) flow.InitiatorBy {

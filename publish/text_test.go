@@ -46,7 +46,7 @@ func TestAppendText(t *testing.T) {
 			"tick", &session.SessionEvent{
 				Type: session.Tick, Protocol: "dns", Kind: "tick", Flow: fakeFlow(), Stats: &flow.Stats{Last: 5},
 			},
-			epoch + `dns.tick ` + ends + ` packets_initiator=0 packets_responder=0 bytes_initiator=0 bytes_responder=0 first_ts=1970-01-01T00:00:00.000000000Z last_ts=1970-01-01T00:00:00.000000005Z duration_ns=5 initiator_by=first_seen`,
+			epoch + `dns.tick ` + ends + ` packets_initiator=0 packets_responder=0 bytes_initiator=0 bytes_responder=0 first_ts=1970-01-01T00:00:00.000000000Z last_ts=1970-01-01T00:00:00.000000005Z duration_ns=5 conn_state=OTH initiator_by=first_seen`,
 		},
 		{
 			"sensor", &session.SessionEvent{Type: session.Sensor, Protocol: "sensor", Kind: "state", Sensor: "edge-1", Run: "r", Message: &mode{kind: "state", N: 1}},

@@ -421,7 +421,7 @@ func (d *Driver) closed(e *flow.Event, s *flowState) {
 	}
 	stats := e.Flow.Stats()
 	ev := d.prepare(e, s, Closed, stats.Last)
-	ev.Reason, ev.Stats, ev.Events = e.Reason.String(), stats, s.seq
+	ev.Reason, ev.Stats, ev.TCP, ev.Events = e.Reason.String(), stats, e.TCP(), s.seq
 	ev.Protocols = d.protocolsOf(s)
 	d.send(s.candidate)
 	d.freeConn(s)

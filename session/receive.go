@@ -119,6 +119,6 @@ func (d *Driver) ticked(e *flow.Event, s *flowState) {
 	events := s.seq
 	ev := d.prepare(e, s, Tick, e.Time)
 	s.seq = events // ticks take none
-	ev.Seq, ev.Stats, ev.Events = n, e.Flow.Stats(), events
+	ev.Seq, ev.Stats, ev.TCP, ev.Events = n, e.Flow.Stats(), e.TCP(), events
 	d.send(s.candidate)
 }
