@@ -92,6 +92,7 @@ type live struct {
 const (
 	stateStarting  = "starting"
 	stateCapturing = "capturing"
+	stateShedding  = "shedding"
 	stateStopping  = "stopping"
 )
 
@@ -277,13 +278,16 @@ func (l *live) status() *status.Status {
 	l.mu.Lock()
 	state := l.state
 	l.mu.Unlock()
+	if state == stateCapturing && l.pipeline.Shedding() {
+		state = stateShedding
+	}
 	now := time.Now()
 	s := &status.Status{
 		Sensor: l.Sensor.Name, Run: l.run, Version: moduleVersion(), Time: now.UTC(), Started: l.began.UTC(),
 		State: state, Ledger: l.ledger(), Goroutines: runtime.NumGoroutine(),
 	}
 	err := l.publisher.Ready()
-	s.Ready = err == nil && state == stateCapturing
+	s.Ready = err == nil && (state == stateCapturing || state == stateShedding)
 	if err != nil {
 		s.Trouble = err.Error()
 	}

@@ -33,7 +33,8 @@ type Config struct {
 // Pipeline is everything between a source and a publisher.
 type Pipeline struct {
 	runner    runner
-	checks    []*checked // of live capture with several workers
+	gates     []*gate // of live capture
+	shedder   *shedder
 	tables    []*flow.Table
 	drivers   []*session.Driver
 	publisher *publish.Publisher
@@ -66,12 +67,10 @@ func NewLive(cfg Config, sources []ingest.Source, p *publish.Publisher) (*Pipeli
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Workers > 1 {
-		for i, h := range handlers {
-			c := &checked{next: h, worker: uint64(i), workers: uint64(cfg.Workers)}
-			l.checks = append(l.checks, c)
-			handlers[i] = c
-		}
+	for i, h := range handlers {
+		g := &gate{next: h, worker: uint64(i), workers: uint64(cfg.Workers), shedder: l.shedder}
+		l.gates = append(l.gates, g)
+		handlers[i] = g
 	}
 	l.runner, err = ingest.NewGroup(sources, handlers)
 	if err != nil {
@@ -85,14 +84,14 @@ func build(cfg Config, p *publish.Publisher) (*Pipeline, []ingest.Handler, error
 	if cfg.Workers < 1 {
 		return nil, nil, fmt.Errorf("pipeline: %d workers: want at least 1", cfg.Workers)
 	}
-	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
+	l := &Pipeline{publisher: p, stuck: cfg.Stuck, shedder: &shedder{}}
 	handlers := make([]ingest.Handler, cfg.Workers)
 	share := cfg.Flow.Share(cfg.Workers)
 	limits := cfg.Session
 	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
 	for i := range handlers {
-		driver, err := session.NewDriver(limits, cfg.Registry, identity, p.Sink(i))
+		driver, err := session.NewDriver(limits, cfg.Registry, identity, &weighing{p.Sink(i), l.shedder})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -120,6 +119,9 @@ func (l *Pipeline) Run(ctx context.Context) error {
 				l.stuck(err)
 			}
 		})
+	}
+	if l.gates != nil {
+		watch.Go(func() { l.watchQueue(watching) })
 	}
 	err := l.runner.Run(ctx)
 	stop()
