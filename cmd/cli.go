@@ -10,17 +10,12 @@ import (
 // cli is the command line.
 type cli struct {
 	Replay  replayCommand  `cmd:"" help:"Read capture files, publish what is in them, report."`
+	Run     runCommand     `cmd:"" help:"Capture on network interfaces, publish what is in there, until stopped."`
 	Sub     subCommand     `cmd:"" help:"Print events from a stream."`
 	Parsers parsersCommand `cmd:"" help:"List the protocols that are built in."`
 	Config  configCommand  `cmd:"" help:"Check, show or write a configuration."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 	Top     topCommand     `cmd:"" help:"Show a sensor or a fleet on the terminal."`
-	Run     laterCommand   `cmd:"" hidden:"" passthrough:""`
-}
-
-// laterCommand is a command that this version does not have.
-type laterCommand struct {
-	Args []string `arg:"" optional:""`
 }
 
 // dispatch parses the command line and runs the command.
@@ -45,11 +40,16 @@ func (p *process) dispatch() error {
 	if err != nil {
 		return &usageError{hint(err)}
 	}
-	switch name := parsed.Selected().Name; name {
-	case "run":
-		return notAvailable("flowscope " + name)
+	return alone(parsed.Run(p))
+}
+
+// alone takes an error out of a list of one: kong joins what a command returns
+// with what its hooks return.
+func alone(err error) error {
+	if list, ok := err.(interface{ Unwrap() []error }); ok && len(list.Unwrap()) == 1 {
+		return list.Unwrap()[0]
 	}
-	return parsed.Run(p)
+	return err
 }
 
 // hint says where help is to be found.

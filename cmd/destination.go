@@ -42,7 +42,11 @@ func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logg
 			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log)
 		}
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.live && d.server == nil:
+		d.transport, err = publish.DialJetStream(s.Publish, s.Sensor.Name, log)
+	default:
 		err = d.connectTransport(ctx, s)
 	}
 	if err != nil {

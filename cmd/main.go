@@ -48,11 +48,11 @@ func Main(factories ...session.Factory) int {
 	if err != nil && !errors.As(err, &reported) {
 		complain(p.stderr, err)
 	}
-	return status(err)
+	return exitStatus(err)
 }
 
-// status is the exit status that stands for an error.
-func status(err error) int {
+// exitStatus is the exit status that stands for an error.
+func exitStatus(err error) int {
 	var (
 		usage    *usageError
 		problems config.Problems
@@ -61,7 +61,7 @@ func status(err error) int {
 	)
 	switch {
 	case errors.As(err, &reported):
-		return status(reported.err)
+		return exitStatus(reported.err)
 	case err == nil, errors.Is(err, publish.ErrClosedPipe):
 		return exitOK
 	case errors.As(err, &usage), errors.As(err, &problems), errors.As(err, &link):

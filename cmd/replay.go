@@ -54,6 +54,7 @@ type settled struct {
 	tail   bool
 	serve  bool
 	json   bool // the report
+	live   bool // the server may come later
 	// expression is what packets must pass, nil for none.
 	expression *filter.Expression
 }

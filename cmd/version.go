@@ -11,13 +11,21 @@ type versionCommand struct{}
 
 // Run prints module version, revision and Go's version.
 func (*versionCommand) Run(p *process) error {
-	version, revision := "(unknown)", ""
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version, revision = info.Main.Version, revisionOf(info.Settings)
+		revision = revisionOf(info.Settings)
 	}
 	_, err := fmt.Fprintf(p.stdout, "flowscope %s%s %s %s/%s\n",
-		version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		moduleVersion(), revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return outputError(err)
+}
+
+// moduleVersion is the version that Go has built in.
+func moduleVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "(unknown)"
 }
 
 func revisionOf(settings []debug.BuildSetting) string {

@@ -339,6 +339,10 @@ func (p *Publisher) Ready() error {
 // they are not right, the error says so and the connection stays.
 func (p *Publisher) Reload() error { return p.transport.reload() }
 
+// Fill says how full the queue before the publisher is, from 0 to 1; what is about
+// the sensor may take it beyond.
+func (p *Publisher) Fill() float64 { return float64(p.queue.held()) / float64(p.queue.maxBytes) }
+
 // Ledger returns the publisher's part of the ledger: sensor, run, time, events
 // and subjects. It balances at any moment; what a worker made since its last
 // tick is not in it yet.

@@ -27,6 +27,10 @@ func (l *Pipeline) Ledger() *publish.Ledger {
 		Ended:   tables.EndedByReason(),
 		Active:  tables.FlowsActive,
 	}
+	for _, g := range l.gates {
+		ledger.Packets.Shed += g.shed.Load()
+		ledger.Flows.Shed += g.pairs.Load()
+	}
 	ledger.Payload = payload(&tables, &drivers)
 	ledger.GapBytes = tables.GapBytes
 	return ledger

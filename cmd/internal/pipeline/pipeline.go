@@ -32,7 +32,9 @@ type Config struct {
 
 // Pipeline is everything between a source and a publisher.
 type Pipeline struct {
-	runner    *ingest.Runner
+	runner    runner
+	gates     []*gate // of live capture
+	shedder   *shedder
 	tables    []*flow.Table
 	drivers   []*session.Driver
 	publisher *publish.Publisher
@@ -40,34 +42,69 @@ type Pipeline struct {
 	stuck     func(error)
 }
 
-// New builds the stages. The source stays the caller's to close, and so does the
-// publisher.
+// runner reads the input: an ingest.Runner or an ingest.Group.
+type runner interface {
+	Run(ctx context.Context) error
+	Stats() ingest.Stats
+	Losses() ingest.Losses
+}
+
+// New builds the stages behind one source, whose packets are divided over the
+// workers. The source stays the caller's to close, and so does the publisher.
 func New(cfg Config, src ingest.Source, p *publish.Publisher) (*Pipeline, error) {
-	if cfg.Workers < 1 {
-		return nil, fmt.Errorf("pipeline: %d workers: want at least 1", cfg.Workers)
+	l, handlers, err := build(cfg, p)
+	if err != nil {
+		return nil, err
 	}
-	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
+	l.runner = ingest.NewRunner(src, flow.NewSpreader().Spread, handlers)
+	return l, nil
+}
+
+// NewLive builds the stages behind a source for each worker, to which the kernel
+// has divided the packets by flow.SpreadProgram.
+func NewLive(cfg Config, sources []ingest.Source, p *publish.Publisher) (*Pipeline, error) {
+	l, handlers, err := build(cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	for i, h := range handlers {
+		g := &gate{next: h, worker: uint64(i), workers: uint64(cfg.Workers), shedder: l.shedder}
+		l.gates = append(l.gates, g)
+		handlers[i] = g
+	}
+	l.runner, err = ingest.NewGroup(sources, handlers)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// build makes what stands behind the sources, from the last stage to the first.
+func build(cfg Config, p *publish.Publisher) (*Pipeline, []ingest.Handler, error) {
+	if cfg.Workers < 1 {
+		return nil, nil, fmt.Errorf("pipeline: %d workers: want at least 1", cfg.Workers)
+	}
+	l := &Pipeline{publisher: p, stuck: cfg.Stuck, shedder: &shedder{}}
 	handlers := make([]ingest.Handler, cfg.Workers)
 	share := cfg.Flow.Share(cfg.Workers)
 	limits := cfg.Session
 	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
 	for i := range handlers {
-		driver, err := session.NewDriver(limits, cfg.Registry, identity, p.Sink(i))
+		driver, err := session.NewDriver(limits, cfg.Registry, identity, &weighing{p.Sink(i), l.shedder})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		table, err := flow.NewTable(share, cfg.Sensor, driver)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		l.drivers = append(l.drivers, driver)
 		l.tables = append(l.tables, table)
 		handlers[i] = table
 	}
 	l.watchdog = session.NewWatchdog(cfg.Session.Watchdog, l.drivers...)
-	l.runner = ingest.NewRunner(src, flow.NewSpreader().Spread, handlers)
-	return l, nil
+	return l, handlers, nil
 }
 
 // Run reads the source to its end, or until ctx ends, and returns when all
@@ -82,6 +119,9 @@ func (l *Pipeline) Run(ctx context.Context) error {
 				l.stuck(err)
 			}
 		})
+	}
+	if l.gates != nil {
+		watch.Go(func() { l.watchQueue(watching) })
 	}
 	err := l.runner.Run(ctx)
 	stop()

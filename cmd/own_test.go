@@ -1,0 +1,39 @@
+package cmd
+
+import (
+	"log/slog"
+	"testing"
+
+	"flowscope/config"
+	"flowscope/ingest/filter"
+)
+
+func TestOwnTraffic(t *testing.T) {
+	for _, test := range []struct {
+		servers []string
+		wanted  string
+		capture bool
+		want    string
+	}{
+		{nil, "", false, ""},
+		{nil, "udp", false, "udp"},
+		{[]string{"nats://192.0.2.1"}, "", false, "not ((tcp and host 192.0.2.1 and port 4222))"},
+		{[]string{"nats://192.0.2.1"}, "", true, ""},
+		{
+			[]string{"wss://192.0.2.2", "tls://[2001:db8::1]:5000", "wss://192.0.2.2"},
+			"port 53 or 80", false,
+			"(port 53 or 80) and not ((tcp and host 192.0.2.2 and port 443) or (tcp and host 2001:db8::1 and port 5000))",
+		},
+	} {
+		c := config.Default()
+		c.Publish.Servers, c.Capture.OwnTraffic = test.servers, test.capture
+		l := &live{settled: &settled{Config: c}, log: slog.New(slog.DiscardHandler)}
+		got := joined(test.wanted, l.ownTraffic(t.Context()))
+		if got != test.want {
+			t.Errorf("%v: %s", test.servers, got)
+		}
+		if _, err := filter.Parse(got); err != nil {
+			t.Error(err)
+		}
+	}
+}

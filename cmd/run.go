@@ -1,0 +1,311 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/bpf"
+
+	"flowscope/cmd/internal/monitor"
+	"flowscope/cmd/internal/pipeline"
+	"flowscope/cmd/internal/status"
+	"flowscope/config"
+	"flowscope/flow"
+	"flowscope/ingest"
+	"flowscope/ingest/filter"
+	"flowscope/publish"
+)
+
+// runCommand captures live, as a service.
+type runCommand struct {
+	Config string   `required:"" placeholder:"FILE" help:"Configuration file."`
+	Iface  []string `placeholder:"NAME" help:"Network interface to capture on; may be given several times. Default: capture.interfaces of the configuration."`
+}
+
+// Run captures until it is stopped.
+func (c *runCommand) Run(p *process) error {
+	s, err := c.settle(p)
+	if err != nil {
+		return err
+	}
+	l := &live{
+		settled: s, process: p, run: newRun(), began: time.Now(),
+		log: slog.New(slog.NewTextHandler(p.stderr, nil)),
+	}
+	l.log = l.log.With("sensor", s.Sensor.Name, "run", l.run)
+	if err := l.open(); err != nil {
+		return l.unlessInterrupted(errors.Join(err, l.close()))
+	}
+	return l.serve()
+}
+
+// settle reads the configuration.
+func (c *runCommand) settle(p *process) (*settled, error) {
+	var flags []config.Flag
+	if len(c.Iface) > 0 {
+		flags = append(flags, config.Flag{Name: "--iface", Key: "capture.interfaces", Value: strings.Join(c.Iface, ",")})
+	}
+	s := &settled{live: true}
+	var err error
+	s.Config, err = config.Load(config.Sources{Factories: p.factories, File: c.Config, Environ: p.environ, Flags: flags})
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Capture.Interfaces) == 0 {
+		return nil, usagef("no interface to capture on: give --iface NAME, or capture.interfaces in %s", c.Config)
+	}
+	s.to = toEmbedded
+	if len(s.Publish.Servers) > 0 {
+		s.to = toNATS
+	}
+	return s, s.complete()
+}
+
+// live is one run of a sensor. Its parts are opened by open, from the last stage
+// to the first, run by serve, and closed by close, whatever there is of them.
+type live struct {
+	*settled
+	*process
+	run   string
+	began time.Time
+	log   *slog.Logger
+
+	dest      *destination
+	publisher *publish.Publisher
+	capture   *ingest.Capture
+	pipeline  *pipeline.Pipeline
+	monitor   *monitor.Server // nil for none
+	// own is what leaves out our connection to the servers, as an expression.
+	own string
+
+	mu    sync.Mutex
+	state string
+}
+
+// The values of status.Status.State.
+const (
+	stateStarting  = "starting"
+	stateCapturing = "capturing"
+	stateShedding  = "shedding"
+	stateStopping  = "stopping"
+)
+
+// open opens everything that takes privileges or can be wrong.
+func (l *live) open() error {
+	l.setState(stateStarting)
+	registry, err := l.Registry()
+	if err != nil {
+		return err
+	}
+	if l.dest, err = openDestination(l.soft, l.settled, l.process, l.log); err != nil {
+		return err
+	}
+	l.publisher, err = publish.New(l.Publish, publish.Options{
+		Sensor: l.Sensor.Name, Run: l.run, Registry: registry, Workers: l.Workers, Live: true,
+		Ledger: l.ledger, Log: l.log, Trouble: l.dest.trouble(),
+	}, l.dest.transport)
+	if err != nil {
+		return err
+	}
+	l.own = l.ownTraffic(l.soft)
+	l.capture, err = ingest.OpenLive(ingest.LiveConfig{
+		Config: l.Capture, Workers: l.Workers, Filter: l.filterFor, Spread: flow.SpreadProgram, Log: l.log,
+	})
+	if err != nil {
+		return err
+	}
+	l.pipeline, err = pipeline.NewLive(pipeline.Config{
+		Sensor: l.Sensor.Name, Run: l.run, Workers: l.Workers,
+		Flow: l.Flow, Session: l.Session, Registry: registry, Stuck: l.stuck,
+	}, l.capture.Sources(), l.publisher)
+	if err == nil && l.Monitor.Listen != "" {
+		l.monitor, err = monitor.Listen(l.Monitor, l.status)
+	}
+	return err
+}
+
+// filterFor compiles the configured filter, and what leaves out our own traffic.
+func (l *live) filterFor(link ingest.LinkType) ([]bpf.RawInstruction, error) {
+	e, err := filter.Parse(joined(l.Capture.Filter, l.own))
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.Compile(uint32(link), true)
+	return p, err
+}
+
+// joined makes one expression of two, of which the second must not be.
+func joined(wanted, not string) string {
+	switch {
+	case not == "":
+		return wanted
+	case strings.TrimSpace(wanted) == "":
+		return "not (" + not + ")"
+	}
+	return "(" + wanted + ") and not (" + not + ")"
+}
+
+// unlessInterrupted hides the trouble that a stop makes in setting up.
+func (l *live) unlessInterrupted(err error) error {
+	if l.soft.Err() != nil {
+		return errInterrupted
+	}
+	return err
+}
+
+// serve runs the stages until the first signal, or until one fails; then it stops
+// them from the first to the last. The second signal gives up waiting.
+func (l *live) serve() error {
+	capturing, stop := context.WithCancel(l.soft)
+	defer stop()
+	var publishing, beside sync.WaitGroup
+	publishing.Go(func() {
+		if l.publisher.Run(l.hard) != nil {
+			stop()
+		}
+	})
+	beside.Go(func() { l.follow(capturing) })
+	if l.monitor != nil {
+		beside.Go(func() {
+			if err := l.monitor.Run(capturing); err != nil {
+				l.log.Error("monitoring has ended", "error", err)
+			}
+		})
+	}
+	l.setState(stateCapturing)
+	err := l.pipeline.Run(capturing)
+	l.setState(stateStopping)
+	stop()
+	beside.Wait()
+	l.log.Info("capture stopped", "cause", cause(err))
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+
+	drain, cancel := context.WithTimeout(l.hard, l.Publish.DrainTimeout)
+	defer cancel()
+	errs := []error{err, l.publisher.Flush(drain)}
+	if errs[1] == nil && l.dest.connect != nil {
+		errs = append(errs, l.publisher.PublishSensor(l.ledger()))
+	}
+	closeErr := l.publisher.Close(drain)
+	publishing.Wait()
+	if errs[1] == nil {
+		errs = append(errs, closeErr)
+	}
+	errs = append(errs, l.close())
+	ledger := l.ledger()
+	errs = append(errs, balance(ledger))
+	l.farewell(ledger)
+	if l.soft.Err() != nil {
+		errs = append(errs, errInterrupted)
+	}
+	return join(errs)
+}
+
+// farewell logs the last ledger, and what the interfaces say.
+func (l *live) farewell(ledger *publish.Ledger) {
+	for _, i := range l.capture.Interfaces() {
+		l.log.Info("interface", "name", i.Name, "received", i.Received, "dropped", i.Dropped, "rx_dropped", i.CardDropped, "rx_missed", i.CardMissed)
+	}
+	wrong := uint64(0)
+	for _, w := range l.pipeline.Workers() {
+		wrong += w.WrongWorker
+	}
+	l.log.Info(
+		"ledger", "seconds", ledger.Seconds, "packets", ledger.Packets.Received, "dropped_kernel", ledger.Packets.DroppedKernel,
+		"flows", ledger.Flows.Started, "events", ledger.Events.Made, "acknowledged", ledger.Events.Acknowledged,
+		"pending", ledger.Events.Pending, "dropped", ledger.Events.Dropped.Sum(), "wrong_worker", wrong,
+	)
+}
+
+func cause(err error) string {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return "asked to"
+	}
+	return err.Error()
+}
+
+// close releases what is open, whatever that is.
+func (l *live) close() error {
+	var errs []error
+	if l.capture != nil {
+		errs = append(errs, l.capture.Close())
+	}
+	if l.publisher != nil {
+		ctx, cancel := context.WithCancel(l.hard)
+		cancel()
+		_ = l.publisher.Close(ctx) // what it has to say was said
+	}
+	if l.dest != nil {
+		errs = append(errs, l.dest.close())
+	}
+	if l.monitor != nil {
+		errs = append(errs, l.monitor.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// stuck ends the process because of a parser that does not return.
+func (l *live) stuck(err error) {
+	l.log.Error("a parser does not return", "error", err)
+	panic(err)
+}
+
+// ledger is the account of the run so far. It may be called from any goroutine,
+// also while the run is being set up.
+func (l *live) ledger() *publish.Ledger {
+	ledger := l.pipeline.Ledger()
+	ledger.Seconds = time.Since(l.began).Seconds()
+	ledger.PeakRSS = peakMemory()
+	return ledger
+}
+
+func (l *live) setState(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state = s
+}
+
+// status is the sensor at this moment, for whoever looks at it from outside.
+func (l *live) status() *status.Status {
+	l.mu.Lock()
+	state := l.state
+	l.mu.Unlock()
+	if state == stateCapturing && l.pipeline.Shedding() {
+		state = stateShedding
+	}
+	now := time.Now()
+	s := &status.Status{
+		Sensor: l.Sensor.Name, Run: l.run, Version: moduleVersion(), Time: now.UTC(), Started: l.began.UTC(),
+		State: state, Ledger: l.ledger(), Goroutines: runtime.NumGoroutine(),
+	}
+	err := l.publisher.Ready()
+	s.Ready = err == nil && (state == stateCapturing || state == stateShedding)
+	if err != nil {
+		s.Trouble = err.Error()
+	}
+	for i, w := range l.pipeline.Workers() {
+		s.Workers = append(s.Workers, status.Worker{
+			Packets: w.Packets, WrongWorker: w.WrongWorker, FlowsActive: w.FlowsActive,
+			Dropped: l.capture.Sources()[i].(ingest.Lossy).Losses().DroppedKernel,
+		})
+	}
+	for _, i := range l.capture.Interfaces() {
+		s.Interfaces = append(s.Interfaces, status.Interface{
+			Name: i.Name, Received: i.Received, Dropped: i.Dropped, RxDropped: i.CardDropped, RxMissed: i.CardMissed,
+		})
+		if !i.Up {
+			s.Ready = false
+			s.Trouble = fmt.Sprintf("interface %s is down", i.Name)
+		}
+	}
+	s.Queue.Bytes, s.Queue.MaxBytes = l.publisher.Heartbeat().QueueBytes, uint64(l.Publish.QueueBytes)
+	return s
+}
