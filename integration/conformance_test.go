@@ -65,6 +65,8 @@ var judges = map[string]func(*evidence, *fact) verdict{
 	"zeek dns":                     judgeZeekDNS,
 	"zeek ntp":                     judgeZeekNTP,
 	"arkime ntp":                   judgeArkimeNTP,
+	"arkime snmp":                  judgeArkimeSNMP,
+	"suricata-verify eve:snmp":     judgeSuricataSNMP,
 	"zeek tunnel":                  judgeZeekTunnel,
 	"zeek-community-id text":       judgeCommunityIDs,
 	"suricata-verify eve:flow":     judgeSuricataFlow,

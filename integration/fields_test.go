@@ -55,8 +55,9 @@ type protocolFields struct {
 // fieldLists are all comparisons; whoever adds a protocol adds a line.
 func fieldLists() map[string]protocolFields {
 	return map[string]protocolFields{
-		"dns": dnsFields(),
-		"ntp": ntpFields(),
+		"dns":  dnsFields(),
+		"ntp":  ntpFields(),
+		"snmp": snmpFields(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flowscope/parsers/dns"
 	"flowscope/parsers/http"
 	"flowscope/parsers/ntp"
+	"flowscope/parsers/snmp"
 	"flowscope/parsers/tls"
 	"flowscope/session"
 )
@@ -19,5 +20,6 @@ func All() []session.Factory {
 		http.New(),
 		ntp.New(),
 		tls.New(),
+		snmp.New(),
 	}
 }
