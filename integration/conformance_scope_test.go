@@ -29,7 +29,6 @@ var notJudgedKinds = map[string]string{
 	"zeek smb_mapping":             "no SMB parser",
 	"zeek smtp":                    "no SMTP parser",
 	"zeek ssh":                     "no SSH parser",
-	"zeek syslog":                  "no syslog parser",
 }
 
 // unbuiltProtocols are the names by which other projects call what a flow
@@ -38,7 +37,7 @@ var unbuiltProtocols = map[string]string{
 	"bgp": "no BGP parser", "dhcp": "no DHCP parser", "http": "no HTTP parser", "http2": "no HTTP parser",
 	"irc": "no IRC parser", "mqtt": "no MQTT parser", "quic": "no QUIC parser",
 	"smb": "no SMB parser", "smtp": "no SMTP parser", "socks": "no SOCKS parser",
-	"ssh": "no SSH parser", "syslog_tcp": "no syslog parser", "telnet": "no telnet parser",
+	"ssh": "no SSH parser", "telnet": "no telnet parser",
 	"websocket": "no WebSocket parser", "failed": "Suricata's word for no parser",
 }
 
@@ -102,6 +101,8 @@ var uncomparedFields = map[string]string{
 	"zeek x509 certificate.version":        "not published",
 	"zeek x509 certificate.exponent":       "not published",
 	"zeek x509 basic_constraints.path_len": "not published",
+	"zeek syslog ts":                       "masked in Zeek's baselines",
+	"zeek syslog uid":                      "Zeek's own",
 	"zeek tunnel ts":                       "masked in Zeek's baselines",
 	"zeek tunnel uid":                      "Zeek's own",
 	"zeek tunnel action":                   "tunnels have no events of their own",

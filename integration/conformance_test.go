@@ -64,6 +64,7 @@ var judges = map[string]func(*evidence, *fact) verdict{
 	"zeek conn":                    judgeZeekConn,
 	"zeek dns":                     judgeZeekDNS,
 	"zeek ntp":                     judgeZeekNTP,
+	"zeek syslog":                  judgeZeekSyslog,
 	"arkime ntp":                   judgeArkimeNTP,
 	"arkime snmp":                  judgeArkimeSNMP,
 	"suricata-verify eve:snmp":     judgeSuricataSNMP,

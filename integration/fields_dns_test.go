@@ -14,7 +14,7 @@ import (
 func dnsFields() protocolFields {
 	return protocolFields{
 		protocols: []string{"dns", "mdns", "llmnr"}, layers: []string{"dns", "mdns", "llmnr"},
-		kinds: []string{"query", "response"}, identity: "id", transports: []string{"udp"},
+		kinds: []string{"query", "response"}, identity: "id",
 		rules: []fieldRule{
 			{
 				key:  "kind",

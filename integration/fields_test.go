@@ -55,9 +55,10 @@ type protocolFields struct {
 // fieldLists are all comparisons; whoever adds a protocol adds a line.
 func fieldLists() map[string]protocolFields {
 	return map[string]protocolFields{
-		"dns":  dnsFields(),
-		"ntp":  ntpFields(),
-		"snmp": snmpFields(),
+		"dns":    dnsFields(),
+		"ntp":    ntpFields(),
+		"snmp":   snmpFields(),
+		"syslog": syslogFields(),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"flowscope/parsers/http"
 	"flowscope/parsers/ntp"
 	"flowscope/parsers/snmp"
+	"flowscope/parsers/syslog"
 	"flowscope/parsers/tls"
 	"flowscope/session"
 )
@@ -21,5 +22,6 @@ func All() []session.Factory {
 		ntp.New(),
 		tls.New(),
 		snmp.New(),
+		syslog.New(),
 	}
 }
