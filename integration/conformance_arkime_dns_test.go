@@ -12,9 +12,6 @@ import (
 // judgeArkimeDNS judges what Arkime says of one name asked for in a session: it
 // merges queries and responses, and all sections of the latter.
 func judgeArkimeDNS(e *evidence, f *fact) verdict {
-	if f.num("ipproto") == int64(flow.TCP) {
-		return notYet("dns: no DNS over TCP")
-	}
 	src, ok1 := endpoint(f.str("src"), f.str("sport"))
 	dst, ok2 := endpoint(f.str("dst"), f.str("dport"))
 	if !ok1 || !ok2 {
@@ -22,7 +19,7 @@ func judgeArkimeDNS(e *evidence, f *fact) verdict {
 	}
 	var messages []*dnsMessage
 	for _, m := range e.dns {
-		if samePair(m.flow, flow.UDP, src, dst) && m.response == (f.F["status"] != nil) && m.asks(f.str("queryHost")) {
+		if samePair(m.flow, flow.Transport(f.num("ipproto")), src, dst) && m.response == (f.F["status"] != nil) && m.asks(f.str("queryHost")) {
 			messages = append(messages, m)
 		}
 	}

@@ -191,7 +191,7 @@ func arkimeProtocols(v *flowView, f *fact) (d differences) {
 	if v.transport != flow.UDP {
 		return nil
 	}
-	for _, p := range []string{"dns", "mdns", "llmnr", "ntp"} {
+	for _, p := range []string{"dns", "mdns", "llmnr", "ntp", "snmp"} {
 		d.check("protocol "+p, slices.Contains(v.protocols, p), slices.Contains(f.list("protocols"), p))
 	}
 	return d

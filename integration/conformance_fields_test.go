@@ -27,6 +27,8 @@ var comparedFields = map[string]string{
 		client_cert fingerprint host_cert san.dns`,
 	"arkime tls":  `dport dst ipproto sport src v`,
 	"arkime cert": `dport dst ipproto sport src v`,
+	"zeek syslog": `facility id.orig_h id.orig_p id.resp_h id.resp_p message proto severity`,
+	"arkime snmp": `dport dst ipproto sport src v`,
 	"zeek tunnel": `tunnel_type`,
 }
 

@@ -8,7 +8,6 @@ var notJudgedKinds = map[string]string{
 	"arkime email":                 "no SMTP parser",
 	"arkime http":                  "no HTTP parser",
 	"arkime mqtt":                  "no MQTT parser",
-	"arkime snmp":                  "no SNMP parser",
 	"arkime socks":                 "no SOCKS parser",
 	"arkime ssh":                   "no SSH parser",
 	"arkime websocket":             "no WebSocket parser",
@@ -19,7 +18,6 @@ var notJudgedKinds = map[string]string{
 	"suricata-verify eve:quic":     "no QUIC parser",
 	"suricata-verify eve:smb":      "no SMB parser",
 	"suricata-verify eve:smtp":     "no SMTP parser",
-	"suricata-verify eve:snmp":     "no SNMP parser",
 	"suricata-verify eve:ssh":      "no SSH parser",
 	"zeek dhcp":                    "no DHCP parser",
 	"zeek http":                    "no HTTP parser",
@@ -31,7 +29,6 @@ var notJudgedKinds = map[string]string{
 	"zeek smb_mapping":             "no SMB parser",
 	"zeek smtp":                    "no SMTP parser",
 	"zeek ssh":                     "no SSH parser",
-	"zeek syslog":                  "no syslog parser",
 }
 
 // unbuiltProtocols are the names by which other projects call what a flow
@@ -39,8 +36,8 @@ var notJudgedKinds = map[string]string{
 var unbuiltProtocols = map[string]string{
 	"bgp": "no BGP parser", "dhcp": "no DHCP parser", "http": "no HTTP parser", "http2": "no HTTP parser",
 	"irc": "no IRC parser", "mqtt": "no MQTT parser", "quic": "no QUIC parser",
-	"smb": "no SMB parser", "smtp": "no SMTP parser", "snmp": "no SNMP parser", "socks": "no SOCKS parser",
-	"ssh": "no SSH parser", "syslog_tcp": "no syslog parser", "telnet": "no telnet parser",
+	"smb": "no SMB parser", "smtp": "no SMTP parser", "socks": "no SOCKS parser",
+	"ssh": "no SSH parser", "telnet": "no telnet parser",
 	"websocket": "no WebSocket parser", "failed": "Suricata's word for no parser",
 }
 
@@ -101,6 +98,8 @@ var uncomparedFields = map[string]string{
 	"zeek x509 certificate.version":        "not published",
 	"zeek x509 certificate.exponent":       "not published",
 	"zeek x509 basic_constraints.path_len": "not published",
+	"zeek syslog ts":                       "masked in Zeek's baselines",
+	"zeek syslog uid":                      "Zeek's own",
 	"zeek tunnel ts":                       "masked in Zeek's baselines",
 	"zeek tunnel uid":                      "Zeek's own",
 	"zeek tunnel action":                   "tunnels have no events of their own",

@@ -4,18 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 
-	"flowscope/flow"
 	"flowscope/parsers/dns"
 )
 
 // judgeSuricataDNS judges a check of one of Suricata's tests on its DNS log.
 func judgeSuricataDNS(e *evidence, f *fact) verdict {
-	if overTCP(e) {
-		return notYet("eve:dns: no DNS over TCP")
-	}
 	want := map[string]string{}
 	for key, value := range f.match() {
 		if uncomparedFields["suricata eve:dns "+key] == "" {
@@ -42,13 +37,6 @@ func judgeSuricataDNS(e *evidence, f *fact) verdict {
 	default:
 		return missing("%d messages have these values, want %d", n, f.num("count"))
 	}
-}
-
-// overTCP says that a capture has TCP flows only, and no DNS message was found.
-func overTCP(e *evidence) bool {
-	return len(e.dns) == 0 && !slices.ContainsFunc(e.rec.flows, func(r *flowRecord) bool {
-		return r.info.Transport != flow.TCP
-	})
 }
 
 // suricataDNSValues is a message as Suricata's log has it.

@@ -13,9 +13,7 @@ import (
 
 // judgeZeekDNS judges a line of Zeek's dns.log: a transaction.
 func judgeZeekDNS(e *evidence, f *fact) verdict {
-	if f.str("proto") != "udp" {
-		return notYet("dns: no DNS over TCP")
-	}
+	transport := map[string]flow.Transport{"udp": flow.UDP, "tcp": flow.TCP}[f.str("proto")]
 	a, ok1 := endpoint(f.str("id.orig_h"), f.str("id.orig_p"))
 	b, ok2 := endpoint(f.str("id.resp_h"), f.str("id.resp_p"))
 	if !ok1 || !ok2 {
@@ -24,7 +22,7 @@ func judgeZeekDNS(e *evidence, f *fact) verdict {
 	answered := f.F["rcode"] != nil
 	var candidates []differences
 	for _, m := range e.dns {
-		if !samePair(m.flow, flow.UDP, a, b) || m.response != answered || asText(m.ID) != f.str("trans_id") {
+		if !samePair(m.flow, transport, a, b) || m.response != answered || asText(m.ID) != f.str("trans_id") {
 			continue
 		}
 		d := zeekDNSDifferences(e, m, f)

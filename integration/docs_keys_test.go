@@ -43,6 +43,10 @@ func fillValue(v reflect.Value) {
 		v.SetMapIndex(key, value)
 	case reflect.String:
 		v.SetString(filled)
+	case reflect.Interface:
+		if v.NumMethod() == 0 {
+			v.Set(reflect.ValueOf(filled))
+		}
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:

@@ -96,14 +96,19 @@ func (t *docTable) rewrite(doc string) (string, error) {
 	}
 	meanings := map[string]string{}
 	for _, row := range tableRows(doc[start:end]) {
-		meanings[row[0]] = row[len(row)-1]
+		meaning := row[len(row)-1]
+		meanings[row[0]], meanings[strings.Join(row[:len(row)-1], "|")] = meaning, meaning
 	}
 	var b strings.Builder
 	b.WriteString(doc[:start])
 	b.WriteString(tableLine(t.head) + "\n|" + strings.Repeat("---|", len(t.head)) + "\n")
 	for _, row := range t.rows {
 		if t.written {
-			row = append(slices.Clone(row), meanings[row[0]])
+			meaning, same := meanings[strings.Join(row, "|")]
+			if !same {
+				meaning = meanings[row[0]]
+			}
+			row = append(slices.Clone(row), meaning)
 		}
 		b.WriteString(tableLine(row) + "\n")
 	}

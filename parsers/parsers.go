@@ -5,6 +5,8 @@ import (
 	"flowscope/parsers/dns"
 	"flowscope/parsers/http"
 	"flowscope/parsers/ntp"
+	"flowscope/parsers/snmp"
+	"flowscope/parsers/syslog"
 	"flowscope/parsers/tls"
 	"flowscope/session"
 )
@@ -19,5 +21,7 @@ func All() []session.Factory {
 		http.New(),
 		ntp.New(),
 		tls.New(),
+		snmp.New(),
+		syslog.New(),
 	}
 }

@@ -23,6 +23,7 @@ const (
 	problemLong     = "name is longer than 255 octets"
 	problemText     = "records expand beyond the limit"
 	problemData     = "resource data does not match its type"
+	problemEnd      = "stream ends inside a message"
 	problemTrailing = "octets after the last record"
 	problemOPT      = "more than one OPT record"
 	problemOption   = "EDNS option does not match its format"

@@ -1,9 +1,10 @@
 // Package dns parses the Domain Name System (RFC 1035 and its successors),
 // multicast DNS (RFC 6762) and link-local multicast name resolution (RFC 4795)
-// over UDP. New, NewMDNS and NewLLMNR make the three factories; they share
-// everything but ports, two bits of mDNS, and pairing.
+// over UDP, and DNS over TCP (RFC 7766). New, NewMDNS and NewLLMNR make the three
+// factories; they share everything but ports, two bits of mDNS, and pairing.
 //
-// In goes one UDP payload at a time, borrowed until Parse returns. Out come
+// In goes one UDP payload at a time, or the bytes of a stream as they come,
+// borrowed until the call returns. Out come
 // Query and Response, one per message; for DNS also Unanswered, one per
 // transaction that got no answer. Names are in presentation format (RFC 1035
 // section 5.1: always ASCII, case kept, no final dot, the root is "."); resource
@@ -26,11 +27,15 @@
 // emitted as far as it could be read, marked truncated, if its header and its
 // first question were readable.
 //
+// In a stream each message has its length in front. After a gap that ends inside
+// a message the stream goes on behind it; else, and in the middle of a
+// connection, at the next message that has a question.
+//
 // Work and memory are linear in the size of the payload whatever it holds:
 // compression pointers only lead backwards, each label is expanded once, and the
 // text made of one message has a limit. A flow's open queries are capped.
 //
 // A factory may be used by several goroutines, a parser by one. The package
-// knows no stream transport, validates no signatures, and keeps no cache of
-// what was resolved.
+// knows neither TLS nor HTTP around DNS, validates no signatures, and keeps no
+// cache of what was resolved.
 package dns

@@ -65,6 +65,7 @@ type Factory struct {
 
 var (
 	_ session.DatagramParserFactory = (*Factory)(nil)
+	_ session.SessionParserFactory  = (*Factory)(nil)
 	_ session.Configurable          = (*Factory)(nil)
 	_ session.PerWorker             = (*Factory)(nil)
 	_ session.DatagramParserFactory = (*MulticastFactory)(nil)
@@ -79,8 +80,10 @@ func newFactory(c Config) *Factory {
 		description: session.Protocol{
 			Name:       "dns",
 			Title:      "Domain Name System",
-			Transports: []session.Transport{session.UDP},
+			Transports: []session.Transport{session.UDP, session.TCP},
 			Ports:      c.Ports,
+			Resyncs:    true,
+			Buffer:     streamBuffer,
 			Messages:   []session.Message{new(Query), new(Response), new(Unanswered)},
 			Anomalies:  []*session.AnomalyType{&malformed},
 		},
@@ -93,6 +96,9 @@ func (f *Factory) Protocol() *session.Protocol { return &f.description }
 
 // NewDatagramParser implements session.DatagramParserFactory.
 func (f *Factory) NewDatagramParser() session.DatagramParser { return newParser(f.shared) }
+
+// NewSessionParser implements session.SessionParserFactory.
+func (f *Factory) NewSessionParser() session.SessionParser { return newStream(f.shared) }
 
 // PerWorker implements session.PerWorker.
 func (f *Factory) PerWorker() session.Factory {

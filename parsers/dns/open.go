@@ -1,6 +1,10 @@
 package dns
 
-import "flowscope/session"
+import (
+	"encoding/binary"
+
+	"flowscope/session"
+)
 
 // keptInline is how many octets of a query are kept without further memory.
 // Most queries have less, and the state of a flow fits two cache lines and a
@@ -61,6 +65,19 @@ func (o *open) find(id uint16, side session.Side, question []byte, asked bool) (
 		return nil, 0
 	}
 	return &o.many.slots[s-1].waiting, s
+}
+
+// asked returns the type in question of a transaction that find returned, 0 if
+// there is none.
+func (o *open) asked(w *waiting, slot uint16) uint16 {
+	raw := o.raw()
+	if slot != 0 {
+		raw = o.many.slots[slot-1].raw
+	}
+	if w.keyEnd < headerSize+4 || int(w.keyEnd) > len(raw) {
+		return 0
+	}
+	return binary.BigEndian.Uint16(raw[w.keyEnd-4:])
 }
 
 // add keeps a query.

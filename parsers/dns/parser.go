@@ -17,6 +17,10 @@ type scratch struct {
 	response   Response
 	unanswered Unanswered
 	rtt        int64
+	// start is when a message of several packets began, 0 for others.
+	start session.Timestamp
+	// ended says that the stream ended inside the message.
+	ended bool
 }
 
 // parser is the state of one flow.
@@ -64,10 +68,10 @@ func (p *parser) Parse(payload []byte, side session.Side, out *session.Output) e
 // report raises the anomaly if anything was wrong that the capture does not
 // account for, and returns whether the message is incomplete.
 func (s *scratch) report(out *session.Output) (truncated bool) {
-	if s.problem != "" && !out.Truncated() {
+	if s.problem != "" && !out.Truncated() && !s.ended {
 		out.Anomaly(&malformed, s.problem)
 	}
-	return s.cut || out.Truncated()
+	return s.cut || s.ended || out.Truncated()
 }
 
 func (p *parser) query(s *scratch, payload []byte, side session.Side, out *session.Output) {
@@ -81,7 +85,7 @@ func (p *parser) query(s *scratch, payload []byte, side session.Side, out *sessi
 	if p.shared.pairing {
 		q.Retries = p.ask(s, payload, side, truncated, out)
 	}
-	out.EmitWith(session.Emission{Message: q, Side: side, Truncated: truncated})
+	out.EmitWith(session.Emission{Message: q, Side: side, Start: s.start, Truncated: truncated})
 }
 
 // ask starts a transaction, or counts one more query of it, and returns how many
@@ -110,7 +114,7 @@ func (p *parser) response(s *scratch, payload []byte, side session.Side, out *se
 	if p.shared.pairing {
 		p.answer(s, payload, side.Opposite(), out)
 	}
-	out.EmitWith(session.Emission{Message: r, Side: side, Truncated: truncated})
+	out.EmitWith(session.Emission{Message: r, Side: side, Start: s.start, Truncated: truncated})
 }
 
 // answer ends the transaction that a response belongs to, if there is one.
@@ -123,7 +127,11 @@ func (p *parser) answer(s *scratch, payload []byte, asker session.Side, out *ses
 		s.response.RTT = &s.rtt
 	}
 	s.response.Retries = w.retries
-	if s.keyType == typeAXFR || s.keyType == typeIXFR {
+	typ := s.keyType
+	if s.keyEnd == headerSize {
+		typ = p.asked(w, slot) // the later responses of a transfer have no question
+	}
+	if typ == typeAXFR || typ == typeIXFR {
 		w.answered = true // a transfer has many responses
 	} else {
 		p.remove(slot)

@@ -8,15 +8,15 @@ import (
 )
 
 // Probe implements session.Factory. On the configured ports a plausible header
-// is enough; on others the whole message must be flawless and ordinary. The
+// is enough (of streams that of the first message); on others the whole message must be flawless and ordinary. The
 // ports of mDNS, LLMNR and the NetBIOS name service belong to those.
 func (f *Factory) Probe(s *session.Sample) session.Verdict {
-	if s.Transport != session.UDP {
-		return session.No
-	}
 	ports := f.shared.config.Ports
+	known := slices.Contains(ports, s.DstPort) || slices.Contains(ports, s.SrcPort)
 	switch {
-	case slices.Contains(ports, s.DstPort) || slices.Contains(ports, s.SrcPort):
+	case s.Transport != session.UDP:
+		return f.probeStream(s, known)
+	case known:
 		return verdict(plausible(s.Data))
 	case foreign(s.SrcPort) || foreign(s.DstPort):
 		return session.No
