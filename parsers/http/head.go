@@ -289,10 +289,10 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 		h.flaws |= flawStart
 		at := bytes.LastIndexByte(b[:n], ' ')
 		switch {
-		case at > sp && versionText(b[at+1:n]):
+		case at >= sp && versionText(b[at+1:n]): // at sp: there is no target
 			h.version = place{uint32(at + 1), uint32(n)}
 			h.minor = b[n-1] - '0'
-			n = at
+			n = max(at, sp+1)
 		case withoutVersion(b[:n], sp):
 		default:
 			return false
@@ -310,13 +310,15 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 		h.flaws |= flawStart
 	}
 	h.target = place{uint32(from), uint32(to)}
-	return from < to
+	return true
 }
 
 // withoutVersion says whether a line is a request as of HTTP/0.9, or one whose
-// version was forgotten: of a well-known method, for a path.
+// version was forgotten or stuck to its target: for a path, and of a well-known
+// method if nothing else speaks for HTTP.
 func withoutVersion(line []byte, sp int) bool {
-	return len(line) > sp+1 && line[sp+1] == '/' && commonMethods[string(line[:sp])]
+	return len(line) > sp+1 && line[sp+1] == '/' &&
+		(commonMethods[string(line[:sp])] || bytes.Contains(line[sp:], []byte("HTTP/")))
 }
 
 // classOf judges a method; methods are case-sensitive (RFC 9110 section 9.1).
