@@ -110,7 +110,7 @@ const maxProbedMethod = 32
 
 func beginsRequest(b []byte, strict bool) session.Verdict {
 	sp := 0
-	for sp < len(b) && sp <= maxProbedMethod && tokenChars[b[sp]] {
+	for sp < len(b) && sp <= maxProbedMethod && notToken[b[sp]] == 0 {
 		sp++
 	}
 	if sp == len(b) && sp <= maxProbedMethod {
