@@ -30,6 +30,9 @@ var comparedFields = map[string]string{
 	"zeek syslog": `facility id.orig_h id.orig_p id.resp_h id.resp_p message proto severity`,
 	"arkime snmp": `dport dst ipproto sport src v`,
 	"zeek tunnel": `tunnel_type`,
+	"arkime http": `dport dst ipproto sport src v`,
+	"zeek http": `client_header_names host id.orig_h id.orig_p id.resp_h id.resp_p method referrer request_body_len
+		response_body_len server_header_names status_code status_msg trans_depth uri user_agent version`,
 }
 
 // TestConformanceFields holds that no field of a judged fact is passed over in
@@ -43,8 +46,8 @@ func TestConformanceFields(t *testing.T) {
 		case "suricata-verify eve:flow":
 			kind, fields = "suricata eve:flow", f.match()
 			compared = slices.Collect(maps.Keys(suricataFlowValues(flowView{})))
-		case "suricata-verify eve:dns":
-			kind, fields = "suricata eve:dns", f.match()
+		case "suricata-verify eve:dns", "suricata-verify eve:http", "suricata-verify eve:fileinfo":
+			kind, fields = "suricata "+f.Kind, f.match()
 			for key := range fields { // all that are not listed are compared
 				used[kind+" "+key] = true
 			}
@@ -55,8 +58,8 @@ func TestConformanceFields(t *testing.T) {
 				used[kind+" "+key] = true
 			}
 			continue
-		case "ipfixprobe unirec:dns", "ipfixprobe unirec:passivedns", "ipfixprobe unirec:tls":
-			for _, column := range slices.Concat(unirecDNS, unirecPassiveDNS, unirecTLS) {
+		case "ipfixprobe unirec:dns", "ipfixprobe unirec:passivedns", "ipfixprobe unirec:tls", "ipfixprobe unirec:http":
+			for _, column := range slices.Concat(unirecDNS, unirecPassiveDNS, unirecTLS, unirecHTTP) {
 				used["unirec "+column] = true
 			}
 			continue

@@ -56,6 +56,7 @@ const (
 // busSink stands where the publisher does: it encodes each event before the call
 // returns, and reads the bytes again as a consumer would.
 type busSink struct {
+	registry *session.Registry
 	encoder  *publish.Encoder
 	buf      []byte
 	events   []*session.SessionEvent
@@ -66,14 +67,14 @@ type busSink struct {
 
 var _ session.Sink = (*busSink)(nil)
 
-func newBusSink() *busSink {
-	return &busSink{encoder: publish.NewEncoder(conformanceSensor, conformanceRun, conformanceRegistry.Topics())}
+func newBusSink(registry *session.Registry) *busSink {
+	return &busSink{registry: registry, encoder: publish.NewEncoder(conformanceSensor, conformanceRun, registry.Topics())}
 }
 
 // HandleEvent implements session.Sink.
 func (s *busSink) HandleEvent(ev *session.SessionEvent) {
 	s.buf, _, _ = s.encoder.Append(s.buf[:0], ev)
-	decoded, err := publish.Decode(s.buf, conformanceRegistry)
+	decoded, err := publish.Decode(s.buf, s.registry)
 	if err != nil {
 		if s.err == nil {
 			s.err = fmt.Errorf("%s: %w", ev.ID(), err)
@@ -104,14 +105,20 @@ func record(tb testing.TB, path string, workers int) *recording {
 // recordSource is record for a source that is open.
 func recordSource(tb testing.TB, name string, src ingest.Source, workers int) *recording {
 	tb.Helper()
+	return recordWith(tb, name, src, workers, conformanceRegistry)
+}
+
+// recordWith is recordSource with other parsers.
+func recordWith(tb testing.TB, name string, src ingest.Source, workers int, registry *session.Registry) *recording {
+	tb.Helper()
 	var err error
 	sinks := make([]*busSink, workers)
 	drivers := make([]*session.Driver, workers)
 	tables := make([]*flow.Table, workers)
 	handlers := make([]ingest.Handler, workers)
 	for i := range workers {
-		sinks[i] = newBusSink()
-		drivers[i], err = session.NewDriver(session.DefaultConfig(), conformanceRegistry,
+		sinks[i] = newBusSink(registry)
+		drivers[i], err = session.NewDriver(session.DefaultConfig(), registry,
 			session.Identity{Sensor: conformanceSensor, Run: conformanceRun}, sinks[i])
 		if err != nil {
 			tb.Fatal(err)

@@ -35,10 +35,14 @@ func missing(format string, args ...any) verdict {
 
 // evidence is what facts of one capture are judged against.
 type evidence struct {
-	tb    testing.TB
-	rec   *recording
-	dns   []*dnsMessage
-	facts []*fact
+	tb   testing.TB
+	rec  *recording
+	dns  []*dnsMessage
+	http []*httpExchange
+	// unpacked are the same with bodies, once they are asked for.
+	unpacked []*httpExchange
+	path     string
+	facts    []*fact
 	// claimed holds what facts of one file of facts have been found in, so
 	// that a fact given twice must be found twice.
 	claimed map[string]map[any]bool
@@ -73,6 +77,11 @@ var judges = map[string]func(*evidence, *fact) verdict{
 	"suricata-verify eve:flow":     judgeSuricataFlow,
 	"suricata-verify eve:dns":      judgeSuricataDNS,
 	"ipfixprobe unirec:dns":        judgeUnirecDNS,
+	"arkime http":                  judgeArkimeHTTP,
+	"zeek http":                    judgeZeekHTTP,
+	"suricata-verify eve:http":     judgeSuricataHTTP,
+	"suricata-verify eve:fileinfo": judgeSuricataFile,
+	"ipfixprobe unirec:http":       judgeUnirecHTTP,
 	"ipfixprobe unirec:passivedns": judgeUnirecPassiveDNS,
 	"arkime tls":                   judgeArkimeTLS,
 	"arkime cert":                  judgeArkimeCertificate,
@@ -102,9 +111,10 @@ func TestConformance(t *testing.T) {
 	known := map[string]bool{}
 	tallies, reasons := map[string]*tally{}, map[string]int{}
 	for _, capture := range slices.Sorted(maps.Keys(byCap)) {
-		rec := record(t, capturePath(t, capture), 1)
+		path := capturePath(t, capture)
+		rec := record(t, path, 1)
 		e := &evidence{
-			tb: t, rec: rec, dns: dnsMessages(rec), facts: byCap[capture],
+			tb: t, path: path, rec: rec, dns: dnsMessages(rec), http: httpExchanges(rec), facts: byCap[capture],
 			claimed: map[string]map[any]bool{},
 		}
 		for _, f := range byCap[capture] {

@@ -118,7 +118,7 @@ func (p *parser) trailers(side session.Side, s *stream, data []byte, out *sessio
 func (p *parser) readTrailers(m *message, out *session.Output) []Header {
 	sc := p.shared.scratch
 	d := &sc.trailers
-	d.head, d.base, d.spans, d.open = head{}, m.kept.tail, d.spans[:0], false
+	d.head, d.base, d.spans, d.last = head{}, m.kept.tail, d.spans[:0], nil
 	d.fields(0, true, true, 0)
 	// A length that comes after the body is no length (RFC 9112 section 6.5.1).
 	if f := d.head.flaws &^ flawLong; f != 0 {

@@ -1,6 +1,11 @@
 package http
 
-import "flowscope/session/pack"
+import (
+	"slices"
+	"unsafe"
+
+	"flowscope/session/pack"
+)
 
 // Keys are written with their msgpack header: a fixstr of their length.
 const (
@@ -43,10 +48,40 @@ func text(b []byte, s string, ascii bool) []byte {
 	if !ascii {
 		return pack.TextString(b, s)
 	}
-	if n := len(s); n < 32 {
-		return append(append(b, 0xa0|byte(n)), s...)
+	if len(s) > 31 {
+		return pack.String(b, s)
 	}
-	return pack.String(b, s)
+	return short(b, s)
+}
+
+// short appends a string of up to 31 bytes: two copies that overlap instead of a
+// call.
+func short(b []byte, s string) []byte {
+	size, n := len(s), len(b)
+	if cap(b)-n < 32 {
+		b = slices.Grow(b, 32)
+	}
+	b = b[:n+1+size]
+	b[n] = 0xa0 | byte(size)
+	from, to := unsafe.Pointer(unsafe.StringData(s)), unsafe.Pointer(&b[n])
+	to = unsafe.Add(to, 1)
+	switch {
+	case size >= 16:
+		first, last := *(*[16]byte)(from), *(*[16]byte)(unsafe.Add(from, size-16))
+		*(*[16]byte)(to) = first
+		*(*[16]byte)(unsafe.Add(to, size-16)) = last
+	case size >= 8:
+		first, last := *(*[8]byte)(from), *(*[8]byte)(unsafe.Add(from, size-8))
+		*(*[8]byte)(to) = first
+		*(*[8]byte)(unsafe.Add(to, size-8)) = last
+	case size >= 4:
+		first, last := *(*[4]byte)(from), *(*[4]byte)(unsafe.Add(from, size-4))
+		*(*[4]byte)(to) = first
+		*(*[4]byte)(unsafe.Add(to, size-4)) = last
+	default:
+		copy(b[n+1:], s)
+	}
+	return b
 }
 
 // optional appends a pair if there is a value.

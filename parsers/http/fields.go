@@ -1,5 +1,7 @@
 package http
 
+import "encoding/binary"
+
 // fieldKind names the fields that mean something to the parser.
 type fieldKind uint8
 
@@ -35,6 +37,102 @@ var secretNames = map[string]fieldKind{
 
 // redacted stands for the value of a secret.
 const redacted = "[redacted]"
+
+// The eight bytes at once that plainName works with.
+const (
+	each    = 0x0101010101010101
+	highBit = 0x80 * each
+)
+
+// plain says whether eight bytes are letters and hyphens: adding to each byte what
+// brings those from a limit on to 0x80 tells which are beyond it.
+func plain(x uint64) bool {
+	low := x | 0x20*each
+	letter := (low&^highBit + (0x80-'a')*each) &^ (low&^highBit + (0x7f-'z')*each)
+	h := x ^ '-'*each
+	hyphen := ^((h &^ highBit) + 0x7f*each) &^ h
+	return (letter|hyphen)&^x&highBit == highBit
+}
+
+// words of names in lower case, little endian.
+var (
+	wordHost, wordServer, wordCookie = word("host"), word("server"), word("cookie")
+	wordReferer, wordLocation        = word("referer"), word("location")
+	wordUserAge, wordErAgent         = word("user-age"), word("er-agent")
+	wordSetCook, wordTCookie         = word("set-cook"), word("t-cookie")
+	wordContent, wordEntType         = word("content-"), word("ent-type")
+	wordAuthoriz, wordRization       = word("authoriz"), word("rization")
+	wordTLength, wordEncoding        = word("t-length"), word("encoding")
+	wordTransfer, wordProxyAu        = word("transfer"), word("proxy-au")
+)
+
+func word(s string) uint64 {
+	var b [8]byte
+	copy(b[:], s)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// plainName is isToken and kindOf for the first n bytes of b, if they are letters
+// and hyphens and followed by enough other bytes: eight at a time.
+func plainName(b []byte, n int) (kind fieldKind, ok bool) {
+	if len(b) < 8 || n > 24 {
+		return 0, false
+	}
+	x := binary.LittleEndian.Uint64(b)
+	if n < 8 {
+		mask := uint64(1)<<(8*n) - 1
+		if !plain(x&mask | 'a'*each&^mask) {
+			return 0, false
+		}
+		switch low := (x | 0x20*each) & mask; {
+		case n == 4 && low == wordHost:
+			return hostField, true
+		case n == 6 && low == wordServer:
+			return serverField, true
+		case n == 6 && low == wordCookie:
+			return cookieField, true
+		case n == 7 && low == wordReferer:
+			return refererField, true
+		}
+		return otherField, true
+	}
+	y := binary.LittleEndian.Uint64(b[n-8:])
+	if !plain(x) || !plain(y) || n > 16 && !plain(binary.LittleEndian.Uint64(b[8:])) {
+		return 0, false
+	}
+	x, y = x|0x20*each, y|0x20*each
+	switch n {
+	case 8:
+		return ifWords(x == wordLocation, locationField)
+	case 10:
+		if x == wordSetCook && y == wordTCookie {
+			return setCookieField, true
+		}
+		return ifWords(x == wordUserAge && y == wordErAgent, userAgentField)
+	case 12:
+		return ifWords(x == wordContent && y == wordEntType, contentTypeField)
+	case 13:
+		return ifWords(x == wordAuthoriz && y == wordRization, authorizationField)
+	case 14:
+		return ifWords(x == wordContent && y == wordTLength, contentLengthField)
+	case 16:
+		return ifWords(x == wordContent && y == wordEncoding, contentEncodingField)
+	case 17:
+		return ifWords(x == wordTransfer && y == wordEncoding && b[8] == '-', transferEncodingField)
+	case 19:
+		if x == wordProxyAu && y == wordRization {
+			return kindOf(b[:n]), true
+		}
+	}
+	return otherField, true
+}
+
+func ifWords(is bool, kind fieldKind) (fieldKind, bool) {
+	if is {
+		return kind, true
+	}
+	return otherField, true
+}
 
 // kindOf names a field by its length, its first letter and then all of it.
 func kindOf(name []byte) fieldKind {

@@ -3,6 +3,7 @@ package http
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"unsafe"
 )
 
@@ -62,8 +63,8 @@ type decoder struct {
 	base      []byte // the bytes that the places are in
 	spans     []span
 	unfolded  []byte
-	current   span // the field being read; it is finished when the next begins
-	open      bool
+	last      *span // the field read last: folded lines may follow
+	surplus   span  // the last one, if there are more than maxFields
 }
 
 // lineEnd returns where a line that ends before the line feed at nl ends.
@@ -79,7 +80,7 @@ func lineEnd(b []byte, from, nl int) (end int, crlf bool) {
 // may change b.
 func (d *decoder) read(b []byte, owned, partial bool) (end int, o outcome) {
 	d.head = head{}
-	d.base, d.spans, d.open = b, d.spans[:0], false
+	d.base, d.spans, d.last = b, d.spans[:0], nil
 	nl := bytes.IndexByte(b, '\n')
 	stop, crlf, next := len(b), true, len(b)
 	switch {
@@ -289,10 +290,10 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 		h.flaws |= flawStart
 		at := bytes.LastIndexByte(b[:n], ' ')
 		switch {
-		case at > sp && versionText(b[at+1:n]):
+		case at >= sp && versionText(b[at+1:n]): // at sp: there is no target
 			h.version = place{uint32(at + 1), uint32(n)}
 			h.minor = b[n-1] - '0'
-			n = at
+			n = max(at, sp+1)
 		case withoutVersion(b[:n], sp):
 		default:
 			return false
@@ -310,13 +311,15 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 		h.flaws |= flawStart
 	}
 	h.target = place{uint32(from), uint32(to)}
-	return from < to
+	return true
 }
 
 // withoutVersion says whether a line is a request as of HTTP/0.9, or one whose
-// version was forgotten: of a well-known method, for a path.
+// version was forgotten or stuck to its target: for a path, and of a well-known
+// method if nothing else speaks for HTTP.
 func withoutVersion(line []byte, sp int) bool {
-	return len(line) > sp+1 && line[sp+1] == '/' && commonMethods[string(line[:sp])]
+	return len(line) > sp+1 && line[sp+1] == '/' &&
+		(commonMethods[string(line[:sp])] || bytes.Contains(line[sp:], []byte("HTTP/")))
 }
 
 // classOf judges a method; methods are case-sensitive (RFC 9110 section 9.1).
@@ -342,38 +345,43 @@ func trim(b []byte, from, to int) (int, int) {
 	return from, to
 }
 
-// tokenChars are the characters of tokens (RFC 9110 section 5.6.2).
-var tokenChars = func() (t [256]bool) {
+// notToken is not 0 for characters that tokens may not have (RFC 9110 section
+// 5.6.2).
+var notToken = func() (t [256]byte) {
 	for c := range 256 {
-		t[c] = c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' && c < 0x80 ||
-			bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0
+		if !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' && c < 0x80 ||
+			bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0) {
+			t[c] = 1
+		}
 	}
 	return t
 }()
 
 func isToken(b []byte) bool {
+	bad := byte(0)
 	for _, c := range b {
-		if !tokenChars[c] {
-			return false
-		}
+		bad |= notToken[c]
 	}
-	return true
+	return bad == 0
 }
 
 // field reads one field line (RFC 9112 section 5.1).
 func (d *decoder) field(b []byte, from, to int) {
 	d.finish()
-	s := &d.current
 	colon := bytes.IndexByte(b[from:to], ':')
 	if colon <= 0 {
 		d.head.flaws |= flawField
-		*s = span{name: uint32(from), nameEnd: uint32(from), value: uint32(from), valueEnd: uint32(to), kind: lineKind(b[from:to])}
-		d.open = true
+		d.add(uint32(from), uint32(from), uint32(from), uint32(to), lineKind(b[from:to]))
 		return
 	}
 	colon += from
 	name := b[from:colon]
 	end := colon
+	if kind, ok := plainName(b[from:], colon-from); ok {
+		value, valueEnd := trim(b, colon+1, to)
+		d.add(uint32(from), uint32(end), uint32(value), uint32(valueEnd), kind)
+		return
+	}
 	if !isToken(name) {
 		for end > from && (b[end-1] == ' ' || b[end-1] == '\t') {
 			end--
@@ -384,8 +392,29 @@ func (d *decoder) field(b []byte, from, to int) {
 		}
 	}
 	value, valueEnd := trim(b, colon+1, to)
-	*s = span{uint32(from), uint32(end), uint32(value), uint32(valueEnd), kindOf(name)}
-	d.open = true
+	d.add(uint32(from), uint32(end), uint32(value), uint32(valueEnd), kindOf(name))
+}
+
+// add notes a field, if there is room for it.
+func (d *decoder) add(name, nameEnd, value, valueEnd uint32, kind fieldKind) {
+	n := len(d.spans)
+	if n >= d.maxFields {
+		d.head.flaws |= flawLong
+		d.head.cut = true
+		d.surplus = span{name, nameEnd, value, valueEnd, kind}
+		d.last = &d.surplus
+		return
+	}
+	if n == cap(d.spans) {
+		d.spans = slices.Grow(d.spans, 16)
+	}
+	d.spans = d.spans[:n+1]
+	s := &d.spans[n]
+	s.name, s.nameEnd, s.value, s.valueEnd, s.kind = name, nameEnd, value, valueEnd, kind
+	d.last = s
+	if kind < numPublished && d.head.first[kind] == 0 {
+		d.head.first[kind] = uint16(n + 1)
+	}
 }
 
 // lineKind judges a line that is no field: it may hold a secret all the same.
@@ -401,12 +430,12 @@ func lineKind(line []byte) fieldKind {
 // fold appends a line to the value of the field before it, one space between
 // (RFC 9112 section 5.2).
 func (d *decoder) fold(b []byte, from, to int) {
-	if !d.open {
+	s := d.last
+	if s == nil {
 		d.head.flaws |= flawField
 		return
 	}
 	d.head.flaws |= flawFold
-	s := &d.current
 	from, to = trim(b, from, to)
 	if from == to {
 		return
@@ -418,25 +447,12 @@ func (d *decoder) fold(b []byte, from, to int) {
 	s.valueEnd += uint32(copy(b[s.valueEnd:], b[from:to]))
 }
 
-// finish takes the field that was read into account.
+// finish takes the field read last into account: no line of it follows.
 func (d *decoder) finish() {
-	if !d.open {
-		return
+	if s := d.last; s != nil && (s.kind == contentLengthField || s.kind == transferEncodingField) {
+		d.head.lengths.add(s.kind, d.base[s.value:s.valueEnd])
 	}
-	d.open = false
-	s, h := &d.current, &d.head
-	if s.kind == contentLengthField || s.kind == transferEncodingField {
-		h.lengths.add(s.kind, d.base[s.value:s.valueEnd])
-	}
-	if len(d.spans) >= d.maxFields {
-		h.flaws |= flawLong
-		h.cut = true
-		return
-	}
-	d.spans = append(d.spans, *s)
-	if s.kind < numPublished && h.first[s.kind] == 0 {
-		h.first[s.kind] = uint16(len(d.spans))
-	}
+	d.last = nil
 }
 
 // str returns b as a string that shares its memory.

@@ -222,7 +222,7 @@ func mayBegin(b []byte) bool {
 		if c == ' ' {
 			return i > 0
 		}
-		if i >= maxMethod || !tokenChars[c] {
+		if i >= maxMethod || notToken[c] != 0 {
 			return false
 		}
 	}

@@ -276,6 +276,11 @@ func TestFraming(t *testing.T) {
 			want:      []string{"GET /old 0", "GET /next 0"},
 			anomalies: []string{"http_bad_start_line: head of a request"},
 		},
+		"no target": {
+			request:   "OPTIONS HTTP/1.1\r\n\r\nOPTIONS  HTTP/1.1\r\n\r\n" + next,
+			want:      []string{"OPTIONS  0", "OPTIONS  0", "GET /next 0"},
+			anomalies: []string{"http_bad_start_line: head of a request", "http_bad_start_line: head of a request"},
+		},
 		"a version of its own": {
 			request:   "GET /odd HTTP/3\r\n\r\n" + next,
 			want:      []string{"GET /odd 0", "GET /next 0"},

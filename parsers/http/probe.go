@@ -13,13 +13,37 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 	if s.Transport != session.TCP {
 		return session.No
 	}
-	if v := begins(skipEmpty(s.Data), false); v != session.No || !s.Midstream {
+	data := skipEmpty(s.Data)
+	switch v := begins(data, false); {
+	case v != session.No:
 		return v
+	case s.Midstream:
+		if found(s.Data) || found(s.Other) {
+			return session.Match
+		}
+		return session.More
+	case almost(data) || len(s.Other) > 0 && begins(skipEmpty(s.Other), false) != session.No:
+		return session.More // a server may still answer it
+	default:
+		return session.No
 	}
-	if found(s.Data) || found(s.Other) {
-		return session.Match
+}
+
+// almost says whether the first line of b is a request line with a mistake in it:
+// it begins with a common method, or ends in something like a version.
+func almost(b []byte) bool {
+	line := b[:min(len(b), maxJudged)]
+	if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
+		line = line[:nl]
 	}
-	return session.More
+	if i := bytes.LastIndex(line, []byte("HTTP/")); i > 0 {
+		return i+len("HTTP/1.1\r") >= len(line)
+	}
+	n := 0
+	for n < len(line) && n <= maxProbedMethod && line[n] >= 'A' && line[n] <= 'Z' {
+		n++
+	}
+	return commonMethods[string(line[:n])] && (n == len(line) || line[n] == '/' || line[n] == '\r')
 }
 
 // found says whether a message begins in any line of b.
@@ -86,7 +110,7 @@ const maxProbedMethod = 32
 
 func beginsRequest(b []byte, strict bool) session.Verdict {
 	sp := 0
-	for sp < len(b) && sp <= maxProbedMethod && tokenChars[b[sp]] {
+	for sp < len(b) && sp <= maxProbedMethod && notToken[b[sp]] == 0 {
 		sp++
 	}
 	if sp == len(b) && sp <= maxProbedMethod {
@@ -119,10 +143,10 @@ func beginsRequest(b []byte, strict bool) session.Verdict {
 	}
 }
 
-// isRequestLine says whether a line ends in a target and HTTP/1.
+// isRequestLine says whether a line ends in HTTP/1, with a target or without.
 func isRequestLine(line []byte, sp int) bool {
 	n := len(line)
-	return n >= sp+11 && string(line[n-9:n-1]) == " HTTP/1." && isDigit(line[n-1]) && line[sp+1] > ' '
+	return n >= sp+9 && string(line[n-9:n-1]) == " HTTP/1." && isDigit(line[n-1]) && line[sp+1] > ' '
 }
 
 // commonMethods need no version to be believed. Of those RTSP and SIP share some,
