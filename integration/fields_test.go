@@ -57,6 +57,7 @@ func fieldLists() map[string]protocolFields {
 	return map[string]protocolFields{
 		"dns": dnsFields(),
 		"ntp": ntpFields(),
+		"tls": tlsFields(),
 	}
 }
 
