@@ -59,6 +59,7 @@ func fieldLists() map[string]protocolFields {
 		"ntp":    ntpFields(),
 		"snmp":   snmpFields(),
 		"syslog": syslogFields(),
+		"tls":    tlsFields(),
 	}
 }
 
