@@ -2,13 +2,9 @@ package integration
 
 import (
 	"flag"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,7 +31,7 @@ func TestEventsDocument(t *testing.T) {
 	}
 	tables := []*docTable{subjectTable(registry)}
 	tables = append(tables, envelopeTables(t)...)
-	tables = append(tables, reasonTables(t)...)
+	tables = append(tables, reasonTables()...)
 	tables = append(tables, anomalyTable(registry), ledgerTable(t), headerTable(t, registry))
 	tables = append(tables, messageTables(registry)...)
 
@@ -233,7 +229,7 @@ func statsOrder() (order []string) {
 }
 
 // reasonTables are those of enumerations that the stages export.
-func reasonTables(t *testing.T) []*docTable {
+func reasonTables() []*docTable {
 	closed := &docTable{name: "closed reasons", head: []string{"`reason`", "Meaning"}, written: true}
 	for _, r := range flow.Reasons() {
 		closed.rows = append(closed.rows, []string{backquoted(r)})
@@ -251,66 +247,10 @@ func reasonTables(t *testing.T) []*docTable {
 		sums.rows = append(sums.rows, []string{backquoted(k)})
 	}
 	parser := &docTable{name: "parser_closed reasons", head: []string{"`reason`", "Meaning"}, written: true}
-	for _, r := range parserReasons(t) {
+	for _, r := range session.ParserReasons() {
 		parser.rows = append(parser.rows, []string{backquoted(r)})
 	}
 	return []*docTable{closed, states, undecodable, sums, parser}
-}
-
-// parserReasons returns what the session layer may give as the reason of a
-// parser's end: the texts that its sources assign to a variable of that name, or
-// return as the first result of that name.
-func parserReasons(t *testing.T) (reasons []string) {
-	files, err := filepath.Glob("../session/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			reasons = append(reasons, returnedReasons(n)...)
-			assign, ok := n.(*ast.AssignStmt)
-			if !ok || len(assign.Lhs) != len(assign.Rhs) || strings.HasSuffix(name, "_test.go") {
-				return true
-			}
-			for i, left := range assign.Lhs {
-				variable, _ := left.(*ast.Ident)
-				value, _ := assign.Rhs[i].(*ast.BasicLit)
-				if variable != nil && variable.Name == "reason" && value != nil && value.Value != `""` {
-					reasons = append(reasons, strings.Trim(value.Value, `"`))
-				}
-			}
-			return true
-		})
-	}
-	if len(reasons) == 0 {
-		t.Error("the sources of package session name no reasons of parser_closed")
-	}
-	return slices.Compact(reasons)
-}
-
-// returnedReasons returns the texts that a function returns as its first result,
-// if that is called reason.
-func returnedReasons(n ast.Node) (reasons []string) {
-	f, ok := n.(*ast.FuncDecl)
-	if !ok || f.Type.Results == nil {
-		return nil
-	}
-	if names := f.Type.Results.List[0].Names; len(names) == 0 || names[0].Name != "reason" {
-		return nil
-	}
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		if r, ok := n.(*ast.ReturnStmt); ok && len(r.Results) > 0 {
-			if text, ok := r.Results[0].(*ast.BasicLit); ok && text.Value != `""` {
-				reasons = append(reasons, strings.Trim(text.Value, `"`))
-			}
-		}
-		return true
-	})
-	return reasons
 }
 
 // anomalyTable has a row for each name, with the protocols that raise it; those of

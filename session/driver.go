@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -449,7 +450,7 @@ func (d *Driver) protocolsOf(s *flowState) []string {
 func (d *Driver) end(e *flow.Event, s *flowState, now ingest.Timestamp, err error) {
 	c := d.all[s.candidate]
 	reason, detail := d.outcome(c, err)
-	if reason != "panic" && s.parser != nil {
+	if reason != parserReasons[parserPanicked] && s.parser != nil {
 		d.recycle(c, s.parser, nil) // one that panicked is not used again
 	}
 	s.parser = nil
@@ -469,28 +470,40 @@ func (d *Driver) unclaim(e *flow.Event, s *flowState) {
 	}
 }
 
+// The reasons of parser_closed.
+const (
+	parserError = iota
+	parserDone
+	parserGap
+	parserOverflow
+	parserPanicked
+)
+
+var parserReasons = [...]string{"parse_error", "done", "gap", "buffer_overflow", "panic"}
+
+// ParserReasons returns all reasons of parser_closed.
+func ParserReasons() []string { return slices.Clone(parserReasons[:]) }
+
 // outcome says why a parser ended, and counts it.
 func (d *Driver) outcome(c *candidate, err error) (reason, detail string) {
 	count := &d.counters.Protocols[c.index]
 	var panicked *parserPanic
 	switch {
 	case errors.Is(err, ErrDone):
-		return "done", ""
+		return parserReasons[parserDone], ""
 	case err == errGap:
-		return "gap", ""
-	case err == errBuffer, err == errBufferTotal:
-		d.counters.ParserErrors++
-		count.Errors++
-		return "buffer_overflow", err.Error()
+		return parserReasons[parserGap], ""
 	case errors.As(err, &panicked):
 		d.counters.ParserPanics++
 		count.Panics++
-		return "panic", clip(err.Error())
-	default:
-		d.counters.ParserErrors++
-		count.Errors++
-		return "parse_error", clip(err.Error())
+		return parserReasons[parserPanicked], clip(err.Error())
 	}
+	d.counters.ParserErrors++
+	count.Errors++
+	if err == errBuffer || err == errBufferTotal {
+		return parserReasons[parserOverflow], err.Error()
+	}
+	return parserReasons[parserError], clip(err.Error())
 }
 
 // maxDetail bounds the details that events carry, in bytes.

@@ -17,7 +17,7 @@ func (d *Driver) probeStream(e *flow.Event, s *flowState) {
 			d.start(e, s, verdict.matches)
 			d.data(e, s)
 			return
-		case !verdict.more:
+		case sample.Midstream && !verdict.more:
 			d.counters.PayloadNoParser += uint64(len(e.Data))
 			d.giveUp(e, s)
 			return
@@ -83,9 +83,10 @@ func (d *Driver) decideHeld(e *flow.Event, s *flowState, h *heldData, final bool
 	case len(verdict.matches) > 0:
 		d.start(e, s, verdict.matches)
 		d.replay(e, s)
-	case !verdict.more:
+	case final || !verdict.more && len(sample.Data) > 0 && len(sample.Other) > 0 || !verdict.more && sample.Midstream:
 		d.giveUp(e, s)
 	}
+	// What one side has sent is refused, but the answer of the other may tell.
 }
 
 // seen is what the probes see of a side.

@@ -338,7 +338,7 @@ func (d *Driver) closeRuns(e *flow.Event, s *flowState) {
 // endRun ends a parser that has failed or is done, and says so.
 func (d *Driver) endRun(e *flow.Event, s *flowState, c *conn, r *run, now ingest.Timestamp, err error) {
 	reason, detail := d.outcome(r.candidate, err)
-	d.releaseRun(c, r, reason != "panic")
+	d.releaseRun(c, r, reason != parserReasons[parserPanicked])
 	if c.active > 0 && len(c.runs) > 1 {
 		c.rearm(e.Flow)
 	}

@@ -21,14 +21,15 @@ func TestHang(t *testing.T) {
 	}
 	f := hanging{newText("text", "text")}
 	r := newStreamRig(t, session.DefaultConfig(), syn, f)
-	w := session.NewWatchdog(200*time.Millisecond, r.driver)
+	w := session.NewWatchdog(time.Second, r.driver)
 	go func() {
-		err := w.Run(t.Context())
-		fmt.Println(err)
-		os.Exit(7)
+		if err := w.Run(t.Context()); err != nil {
+			fmt.Println(err)
+			os.Exit(7)
+		}
 	}()
 	if what == "sink" {
-		r.log.slow = time.Second
+		r.log.slow = 1500 * time.Millisecond
 	}
 	r.data(0, fromI, "text\n"+what+"\n")
 }
@@ -50,7 +51,7 @@ func (p *hangingParser) FeedInitiator(data []byte, out *session.Output) (int, er
 // messages wait for the sink not to be.
 func TestWatchdog(t *testing.T) {
 	for what, want := range map[string]string{
-		"loop": "a parser of text has not returned for 200ms, on flow ",
+		"loop": "a parser of text has not returned for 1s, on flow ",
 		"sink": "PASS",
 	} {
 		t.Run(what, func(t *testing.T) {
