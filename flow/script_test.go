@@ -101,7 +101,7 @@ func (s *script) packet(t testing.TB, line string) (p ingest.Packet, err error) 
 	}
 	p = seg.packet(t, second(at))
 	if cut >= 0 {
-		p.Data = p.Data[:len(p.Data)-len(seg.payload)+cut]
+		p.Data = p.Data[:54+cut]
 	}
 	return p, nil
 }
@@ -121,11 +121,19 @@ func readData(f string) (string, error) {
 	return strings.Repeat(text, n), err
 }
 
+// showData is the reverse: long runs stand as a*1000, by themselves.
 func showData(b []byte) string {
-	if len(b) > 3 && len(bytes.Trim(b, string(b[:1]))) == 0 {
-		return fmt.Sprintf("%s*%d", b[:1], len(b))
+	var out strings.Builder
+	for len(b) > 0 {
+		run := len(b) - len(bytes.TrimLeft(b, string(b[:1])))
+		if run > 8 {
+			fmt.Fprintf(&out, " %s*%d ", b[:1], run)
+		} else {
+			out.Write(b[:run])
+		}
+		b = b[run:]
 	}
-	return string(b)
+	return strings.Join(strings.Fields(out.String()), " ")
 }
 
 // tcpSegment is one between 10.0.0.1:1 and 10.0.0.2:2.
@@ -161,6 +169,17 @@ type teller struct {
 	options map[string]string
 	sides   TCPStats
 	stats   Stats
+
+	head string // of a line of data that may go on
+	data []byte
+}
+
+// end ends a line of data.
+func (l *teller) end() {
+	if l.head != "" {
+		l.lines = append(l.lines, l.head+showData(l.data))
+		l.head = ""
+	}
 }
 
 func (l *teller) HandleEvent(e *Event) {
@@ -176,8 +195,16 @@ func (l *teller) HandleEvent(e *Event) {
 				e.Flow.IgnoreSide(s)
 			}
 		}
-	case Data:
-		line += side + " " + showData(e.Data)
+	case Data: // what comes at once is one line, in whatever pieces it comes
+		if line += side + " "; line != l.head {
+			l.end()
+			l.head, l.data = line, nil
+		}
+		l.data = append(l.data, e.Data...)
+		if string(e.Data) == l.options["ignore_after"] {
+			e.Flow.IgnoreSide(e.Side)
+		}
+		return
 	case Gap:
 		line += fmt.Sprintf("%s %d %v", side, e.Length, e.Gap)
 	case Finished, Aborted:
@@ -188,10 +215,8 @@ func (l *teller) HandleEvent(e *Event) {
 		line += " " + e.Reason.String()
 		l.sides, l.stats = *e.TCP(), *e.Flow.Stats()
 	}
+	l.end()
 	l.lines = append(l.lines, line)
-	if e.Kind == Data && string(e.Data) == l.options["ignore_after"] {
-		e.Flow.IgnoreSide(e.Side)
-	}
 }
 func (*teller) Tick(ingest.Timestamp) {}
 func (*teller) Close()                {}

@@ -41,6 +41,11 @@ const (
 // startDistance is how far behind next the stream's start stays recorded.
 const startDistance = 1 << 29
 
+// farAhead is how far beyond next something may stand to be believed alone: the
+// largest window without the scale option (RFC 9293 section 3.1). What lies further
+// ahead, and with that option may well be right, needs something else near it.
+const farAhead = 65535
+
 // before says that a stands before b.
 func before(a, b uint32) bool { return int32(a-b) < 0 }
 
@@ -255,7 +260,7 @@ func span(a, b, lo, hi uint32) uint32 {
 
 // fin notes where a stream ends, unless that contradicts what it holds.
 func (t *Table) fin(s *stream, at uint32) {
-	if s.state&finKnown != 0 || before(at, t.holds.end(s)) || int32(at-s.next) > t.farAhead {
+	if end := t.holds.end(s); s.state&finKnown != 0 || before(at, end) || int32(at-end) > farAhead {
 		return
 	}
 	s.fin = at

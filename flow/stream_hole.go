@@ -27,7 +27,7 @@ func (t *Table) acknowledge(g *segment, d *decoded) bool {
 	if ahead == 1 && (s.held == 0 || t.holds.end(s) == s.next) {
 		return false // most likely a FIN that was not seen
 	}
-	if s.state&finKnown != 0 && before(s.fin+1, ack) || ahead > t.farAhead && !t.corroborated(s, ack) {
+	if s.state&finKnown != 0 && before(s.fin+1, ack) || ahead > farAhead && !t.corroborated(s, ack) {
 		return false
 	}
 	s.acked = ack
@@ -45,7 +45,7 @@ func (t *Table) acknowledge(g *segment, d *decoded) bool {
 
 // comeNear forgets that something was far ahead once the stream has come near it.
 func (t *Table) comeNear(s *stream) {
-	if s.state&farNoted != 0 && int32(s.far-s.next) <= t.farAhead {
+	if s.state&farNoted != 0 && int32(s.far-s.next) <= farAhead {
 		s.state &^= farNoted
 	}
 }
@@ -61,7 +61,7 @@ func (t *Table) isFar(s *stream, seq uint32) bool {
 // what was noted before.
 func (t *Table) corroborated(s *stream, seq uint32) bool {
 	if t.comeNear(s); s.state&farNoted != 0 {
-		if d := int32(seq - s.far); d <= t.farAhead && d >= -t.farAhead {
+		if d := int32(seq - s.far); d <= farAhead && d >= -farAhead {
 			s.state &^= farNoted
 			return true
 		}

@@ -106,7 +106,7 @@ func (m *model) packet(now ingest.Timestamp, p modelPacket) {
 	if len(p.data) > 0 {
 		m.payload(now, p.side, s, seq, p)
 	}
-	if p.fin && s.fin < 0 && end >= s.end() && end-s.next <= int64(m.cfg.SideBytes) {
+	if p.fin && s.fin < 0 && end >= s.end() && end-s.end() <= farAhead {
 		s.fin = end
 	}
 	m.finish(now, p.side, s)
@@ -149,7 +149,7 @@ func (m *model) acknowledge(now ingest.Timestamp, side Side, s *modelSide, p mod
 		return
 	case s.fin >= 0 && p.ackTo > s.fin+1:
 		return
-	case p.ackTo-s.next > int64(m.cfg.SideBytes) && !m.believed(s, p.ackTo):
+	case p.ackTo-s.next > farAhead && !m.believed(s, p.ackTo):
 		return
 	}
 	s.acked = p.ackTo
@@ -167,7 +167,7 @@ func (s *modelSide) wait(now ingest.Timestamp) {
 
 func (m *model) believed(s *modelSide, pos int64) bool {
 	if m.isFar(s, pos); s.noted {
-		if d := pos - s.far; max(d, -d) <= int64(m.cfg.SideBytes) {
+		if d := pos - s.far; max(d, -d) <= farAhead {
 			s.noted = false
 			return true
 		}
@@ -178,7 +178,7 @@ func (m *model) believed(s *modelSide, pos int64) bool {
 }
 
 func (m *model) isFar(s *modelSide, pos int64) bool {
-	s.noted = s.noted && s.far-s.next > int64(m.cfg.SideBytes)
+	s.noted = s.noted && s.far-s.next > farAhead
 	return s.noted && pos >= s.far
 }
 
@@ -251,7 +251,7 @@ func (m *model) payload(now ingest.Timestamp, side Side, s *modelSide, seq int64
 	if i == length {
 		return
 	}
-	far := seq+i-s.next > int64(m.cfg.SideBytes)
+	far := seq+i-s.next > farAhead
 	if seq+i == s.next {
 		// Straight from the packet up to what is held.
 		from, cut := i, int64(0)
@@ -540,7 +540,7 @@ func drawPacket(t *rapid.T, m *model) modelPacket {
 	case "end":
 		p.seq = max(1, s.end()+int64(rapid.IntRange(-3, 3).Draw(t, "by")))
 	case "far":
-		p.seq = s.next + int64(m.cfg.SideBytes) + int64(rapid.IntRange(-40, 60).Draw(t, "by"))
+		p.seq = s.next + farAhead + int64(rapid.IntRange(-40, 60).Draw(t, "by"))
 	}
 	n := rapid.SampledFrom([]int{0, 1, 1, 2, 5, 20, 40, 20, 5, 2, 2100}).Draw(t, "length")
 	for i := range n {
@@ -561,7 +561,7 @@ func drawPacket(t *rapid.T, m *model) modelPacket {
 		case 2:
 			p.ackTo = max(1, o.end()+int64(rapid.IntRange(0, 2).Draw(t, "by")))
 		case 3:
-			p.ackTo = o.next + int64(m.cfg.SideBytes) + int64(rapid.IntRange(-40, 60).Draw(t, "by"))
+			p.ackTo = o.next + farAhead + int64(rapid.IntRange(-40, 60).Draw(t, "by"))
 		}
 	}
 	p.fin = rapid.IntRange(0, 14).Draw(t, "fin") == 0

@@ -38,7 +38,6 @@ type Table struct {
 	holds     holds
 	histories histories
 	pages     pool[page, pageRef]
-	farAhead  int32 // further ahead a segment needs to be borne out
 	idles     idles
 	extra     map[slot]*extra // of flows with hasExtra
 	sources   sources
@@ -76,7 +75,6 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 	t.store.tick = ingest.Timestamp(cfg.TickInterval)
 	t.timers = newTimers(&t.store)
 	t.fragments = newDefragmenter(&t.cfg, &t.counters)
-	t.farAhead = int32(cfg.Reassembly.SideBytes)
 	t.pages = newPool[page, pageRef](pageSlabBits)
 	t.holds = holds{
 		records: newPool[hold, holdRef](recordSlabBits), chunks: newPool[chunk, chunkRef](recordSlabBits),

@@ -129,7 +129,7 @@ func hostOnly(host string) string {
 }
 
 // unescaped decodes percent escapes, if they are right.
-func unquoted(target string) string {
+func percentDecoded(target string) string {
 	if s, err := url.PathUnescape(target); err == nil {
 		return s
 	}
@@ -175,7 +175,7 @@ func zeekHTTPDifferences(x *httpExchange, f *fact) (d differences) {
 		d.check(what, got, want)
 	}
 	text("method", q.Method)
-	text("uri", unquoted(q.Target))
+	text("uri", percentDecoded(q.Target))
 	text("host", hostOnly(q.Host))
 	text("user_agent", q.UserAgent)
 	text("referrer", q.Referer)
