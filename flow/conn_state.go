@@ -261,7 +261,7 @@ func (c *conn) acknowledge(d *decoded, peer *end) {
 		return
 	}
 	delta := int32(d.ack - peer.ack)
-	if d.ack == 0 && delta > farAhead { // broken rather than so far on
+	if d.ack == 0 && delta > trusted { // broken rather than so far on
 		return
 	}
 	if delta > 0 || !peer.acked {
@@ -269,15 +269,15 @@ func (c *conn) acknowledge(d *decoded, peer *end) {
 	}
 }
 
-// farAhead is how far a number may be from the last before it is not trusted.
-const farAhead = 1 << 20
+// trusted is how far a number may be from the last before it is not trusted.
+const trusted = 1 << 20
 
 // advance moves the edge of what an end has sent and says whether the segment
 // lies before it, which makes it a retransmission.
 func (c *conn) advance(e *end, next uint32, flags uint8, length uint32) bool {
 	delta := int32(next - e.last)
 	switch {
-	case flags&(tcpSYN|tcpRST) != 0 && (delta > farAhead || delta < -farAhead):
+	case flags&(tcpSYN|tcpRST) != 0 && (delta > trusted || delta < -trusted):
 	case flags&tcpFIN != 0 && e.last == e.start+1:
 		e.last = next
 	case e.state == endReset:
