@@ -270,7 +270,7 @@ http {
 			t.Fatal(err)
 		}
 	}
-	stop = start(t, "nginx", "-p", folder, "-c", filepath.Join(folder, "nginx.conf"))
+	stop = startServer(t, "nginx", "-p", folder, "-c", filepath.Join(folder, "nginx.conf"))
 	for range 100 {
 		if conn, err := net.Dial("unix", filepath.Join(folder, "backend")); err == nil {
 			conn.Close()
@@ -320,7 +320,7 @@ func startTcpdump(t *testing.T, file string, port int) (stop func()) {
 }
 
 // start runs a program until stop is called or the test ends.
-func start(t *testing.T, name string, args ...string) (stop func()) {
+func startServer(t *testing.T, name string, args ...string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, name, args...)
