@@ -248,7 +248,7 @@ func reasonTables(t *testing.T) []*docTable {
 }
 
 // parserReasons returns what the session layer may give as the reason of a
-// parser's end: the texts that its sources assign to a variable of that name.
+// parser's end: the texts that Driver.outcome returns.
 func parserReasons(t *testing.T) (reasons []string) {
 	files, err := filepath.Glob("../session/*.go")
 	if err != nil {
@@ -259,20 +259,20 @@ func parserReasons(t *testing.T) (reasons []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			assign, ok := n.(*ast.AssignStmt)
-			if !ok || len(assign.Lhs) != len(assign.Rhs) || strings.HasSuffix(name, "_test.go") {
-				return true
+		for _, d := range file.Decls {
+			outcome, ok := d.(*ast.FuncDecl)
+			if !ok || outcome.Name.Name != "outcome" || strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-			for i, left := range assign.Lhs {
-				variable, _ := left.(*ast.Ident)
-				value, _ := assign.Rhs[i].(*ast.BasicLit)
-				if variable != nil && variable.Name == "reason" && value != nil && value.Value != `""` {
-					reasons = append(reasons, strings.Trim(value.Value, `"`))
+			ast.Inspect(outcome, func(n ast.Node) bool {
+				if back, ok := n.(*ast.ReturnStmt); ok && len(back.Results) > 0 {
+					if value, ok := back.Results[0].(*ast.BasicLit); ok {
+						reasons = append(reasons, strings.Trim(value.Value, `"`))
+					}
 				}
-			}
-			return true
-		})
+				return true
+			})
+		}
 	}
 	if len(reasons) == 0 {
 		t.Error("the sources of package session name no reasons of parser_closed")
