@@ -18,9 +18,10 @@ const (
 
 // Config holds the options of the HTTP factory.
 type Config struct {
-	// Ports are those on which HTTP is tried first. Default: 80, 8080, 8000,
+	// Ports are those on which HTTP is tried first, and on which a connection
+	// that is picked up in the middle of a message is taken for HTTP. Default: 80, 8080, 8000,
 	// 8008, 8888, 3128, 5985.
-	Ports []uint16 `yaml:"ports" comment:"Ports on which HTTP is tried first; it is recognised on all others too."`
+	Ports []uint16 `yaml:"ports" comment:"Ports on which HTTP is tried first, and on which what is picked up in its middle is taken for HTTP; its messages are recognised on all others too."`
 	// MaxHeadBytes is how much of a message's head is read, in bytes; of the rest
 	// only the framing counts. Default: 65536.
 	MaxHeadBytes int `yaml:"max_head_bytes" comment:"How much of a message's head is published, in bytes; beyond that only its framing is read."`

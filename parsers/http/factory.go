@@ -76,9 +76,12 @@ func newFactory(c Config) *Factory {
 			Title:      "Hypertext Transfer Protocol, versions 1.0 and 1.1",
 			Transports: []session.Transport{session.TCP},
 			Ports:      c.Ports,
-			Resyncs:    true,
-			Messages:   []session.Message{new(Request), new(Response)},
-			Anomalies:  anomalies(),
+			// A connection that is picked up in the middle of a body shows nothing of HTTP
+			// before its next message.
+			PortDecides: true,
+			Resyncs:     true,
+			Messages:    []session.Message{new(Request), new(Response)},
+			Anomalies:   anomalies(),
 		},
 		shared: newProtocol(c),
 	}

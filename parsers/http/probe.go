@@ -14,6 +14,9 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 		return session.No
 	}
 	data := skipEmpty(s.Data)
+	if bytes.HasPrefix(data, preface) {
+		return session.No
+	}
 	switch v := begins(data, false); {
 	case v != session.No:
 		return v
@@ -28,6 +31,9 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 		return session.No
 	}
 }
+
+// preface begins a connection of HTTP/2 (RFC 9113 section 3.4).
+var preface = []byte("PRI * HTTP/2")
 
 // almost says whether the first line of b is a request line with a mistake in it:
 // it begins with a common method, or ends in something like a version.

@@ -36,7 +36,7 @@ func TestProbe(t *testing.T) {
 		"no target":       {"OPTIONS\r\n", session.More},
 		"no ASCII":        {"\xc3\x83 / HTTP/1.1\r\n", session.More},
 
-		"HTTP/2":            {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", session.More}, // until the server says something else
+		"HTTP/2":            {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", session.No},
 		"SIP":               {"OPTIONS sip:a@h SIP/2.0\r\n", session.No},
 		"SIP response":      {"SIP/2.0 200 OK\r\n", session.No},
 		"RTSP":              {"DESCRIBE rtsp://h/a RTSP/1.0\r\n", session.No},
