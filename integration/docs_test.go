@@ -32,7 +32,7 @@ func TestEventsDocument(t *testing.T) {
 	tables := []*docTable{subjectTable(registry)}
 	tables = append(tables, envelopeTables(t)...)
 	tables = append(tables, reasonTables()...)
-	tables = append(tables, anomalyTable(registry), ledgerTable(t), headerTable(t, registry))
+	tables = append(tables, anomalyTable(registry), sensorAnomalyTable(), ledgerTable(t), headerTable(t, registry))
 	tables = append(tables, messageTables(registry)...)
 
 	text, err := os.ReadFile(eventsDoc)
@@ -273,6 +273,15 @@ func anomalyTable(registry *session.Registry) *docTable {
 				table.rows = append(table.rows, row)
 			}
 		}
+	}
+	return table
+}
+
+// sensorAnomalyTable has a row for each anomaly that concerns no flow.
+func sensorAnomalyTable() *docTable {
+	table := &docTable{name: "sensor anomalies", head: []string{"Name", "Severity", "Meaning", "Reference"}}
+	for _, a := range flow.SensorAnomalies() {
+		table.rows = append(table.rows, []string{backquoted(a.Name), string(a.Severity), a.Meaning, a.Reference})
 	}
 	return table
 }

@@ -189,6 +189,7 @@ func (d *Driver) publish() {
 
 // Close passes the end on; all flows have closed before.
 func (d *Driver) Close() {
+	d.limiter.flush(noSlot, d.sendSensorAnomaly)
 	d.publish()
 	d.next.Close()
 }

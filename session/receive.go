@@ -89,14 +89,16 @@ func (d *Driver) flowAnomaly(e *flow.Event, s *flowState) {
 // sensorAnomaly passes on what concerns no flow. All of a name in an interval are
 // one event.
 func (d *Driver) sensorAnomaly(e *flow.Event) {
-	a, pass := d.limiter.raise(noSlot, pendingAnomaly{kind: e.Anomaly, time: e.Time}, clip(e.Detail))
-	if !pass {
-		return
+	if a, pass := d.limiter.raise(noSlot, pendingAnomaly{kind: e.Anomaly, time: e.Time}, clip(e.Detail)); pass {
+		d.sendSensorAnomaly(a)
 	}
+}
+
+func (d *Driver) sendSensorAnomaly(a *pendingAnomaly) {
 	topic := d.registry.first[SensorProtocol] + sensorAnomalyOffset
 	d.next.HandleEvent(&SessionEvent{
 		Type: Sensor, Topic: topic, Protocol: SensorProtocol, Kind: sensorKinds[sensorAnomalyOffset],
-		Time: e.Time, Sensor: d.id.Sensor, Run: d.id.Run,
+		Time: a.time, Sensor: d.id.Sensor, Run: d.id.Run,
 		Reason: a.kind.Name, Detail: string(a.detail), Severity: a.kind.Severity, Count: a.count,
 	})
 	a.count = 0
