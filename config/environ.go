@@ -10,7 +10,7 @@ const envPrefix = "FLOWSCOPE_"
 
 // foreign are variables that begin like ours and are read by others: by tests and
 // by what builds and starts containers.
-var foreign = []string{"CORPUS", "REQUIRE_CORPUS", "DOCKER", "LONG"}
+var foreign = []string{"CORPUS", "REQUIRE_CORPUS", "DOCKER", "LONG", "CHAOS"}
 
 // imageSuffix ends the variables that name container images.
 const imageSuffix = "IMAGE"

@@ -8,7 +8,9 @@
 //
 //   - FLOWSCOPE_CORPUS is the folder of captures that other projects recorded,
 //     FLOWSCOPE_REQUIRE_CORPUS=1 turns its absence into a failure;
-//   - FLOWSCOPE_DOCKER=1 says that a container engine is there to be used.
+//   - FLOWSCOPE_DOCKER=1 says that a container engine is there to be used;
+//   - FLOWSCOPE_CHAOS=1 breaks servers and networks, which takes minutes, all
+//     processors and the right to mount.
 //
 // testdata holds our own recordings with facts written by the programs that were
 // recorded; testdata/README.md says how.
