@@ -49,13 +49,17 @@ func TestConsumersOfTheDocument(t *testing.T) {
 		consume(t, url, want, true, program)
 	})
 	t.Run("python", func(t *testing.T) {
-		if err := exec.Command("python3", "-c", "import msgpack").Run(); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("python3-msgpack is missing: %v", err)
+		program := write("python", "consumer.py")
+		for _, python := range []string{"python3", "/usr/bin/python3"} { // the first may be one without Debian's packages
+			if exec.Command(python, "-c", "import msgpack").Run() == nil {
+				consume(t, url, want, false, python, program)
+				return
 			}
-			t.Skipf("python3-msgpack is missing: %v", err)
 		}
-		consume(t, url, want, false, "python3", write("python", "consumer.py"))
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 with msgpack is missing (Debian: python3-msgpack)")
+		}
+		t.Skip("python3 with msgpack is missing (Debian: python3-msgpack)")
 	})
 }
 

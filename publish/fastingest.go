@@ -65,12 +65,12 @@ func (f *fastIngest) full() bool {
 	return f.open != nil && uint64(f.open.pending()) >= fastWindows*f.open.flow
 }
 
-func (b *fastBatch) reply(inbox string, seq uint64, operation string) string {
-	buf := make([]byte, 0, 96)
+// reply is the subject of one operation, appended to buf.
+func (b *fastBatch) reply(buf []byte, inbox string, seq uint64, operation string) []byte {
 	buf = append(append(buf, inbox...), b.id...)
 	buf = append(strconv.AppendUint(append(buf, '.'), fastFlow, 10), ".fail."...)
 	buf = append(strconv.AppendUint(buf, seq, 10), '.')
-	return string(append(append(buf, operation...), fastSuffix...))
+	return append(append(buf, operation...), fastSuffix...)
 }
 
 // sendFast adds a message to the open batch, or to a new one. If that fails, the
@@ -101,7 +101,8 @@ func (t *jetStream) sendFast(b *Batch, r *Record, k int32, gen uint32) {
 	s.batch, s.busy, s.first, s.tries = batch, false, now, 1
 	t.mu.Unlock()
 
-	if err := t.first.send(t, b, r, batch.reply(t.inbox, seq, operation)); err != nil {
+	t.first.reply = batch.reply(t.first.reply[:0], t.inbox, seq, operation)
+	if err := t.first.send(t, b, r, view(t.first.reply)); err != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if s.flight != nil && s.gen == gen && s.batch == batch {
@@ -183,7 +184,7 @@ func (t *jetStream) commitFast() {
 	b.closedAt = time.Now()
 	t.fast.closing = append(t.fast.closing, b)
 	t.changed.Broadcast()
-	subject, reply := b.subject, b.reply(t.inbox, b.seq+1, fastClose)
+	subject, reply := b.subject, string(b.reply(nil, t.inbox, b.seq+1, fastClose))
 	t.mu.Unlock()
 	if err := t.nc.PublishRequest(subject, reply, nil); err != nil {
 		t.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -601,6 +602,7 @@ type sender struct {
 	seq   [1]string
 	count [1]string
 	buf   []byte
+	reply []byte
 	copy  Batch
 }
 
@@ -613,12 +615,15 @@ func (s *sender) init(p *Publisher) {
 	}
 }
 
-// send publishes one message; it keeps nothing of the batch.
+// send publishes one message; it keeps nothing of the batch. The client copies
+// all of the message before it returns, so that the headers may stand in memory
+// that is used again.
 func (s *sender) send(t *jetStream, b *Batch, r *Record, reply string) error {
-	s.id[0] = string(b.ID(r))
+	s.id[0] = view(b.ID(r))
 	s.buf = append(append(s.buf[:0], s.p.opts.Run...), '.')
 	s.buf = append(strconv.AppendInt(s.buf, int64(b.Worker), 10), '.')
-	s.seq[0] = string(strconv.AppendUint(s.buf, r.N, 10))
+	s.buf = strconv.AppendUint(s.buf, r.N, 10)
+	s.seq[0] = view(s.buf)
 	switch {
 	case r.Count > 1:
 		s.count[0] = strconv.FormatUint(uint64(r.Count), 10)
@@ -630,13 +635,20 @@ func (s *sender) send(t *jetStream, b *Batch, r *Record, reply string) error {
 	s.msg.Reply = reply
 	s.msg.Subject = s.p.subjects[r.Topic]
 	s.msg.Data = b.Payload(r)
-	return t.nc.PublishMsg(&s.msg)
+	err := t.nc.PublishMsg(&s.msg)
+	s.id[0], s.seq[0], s.msg.Reply, s.msg.Data = "", "", "", nil
+	return err
 }
 
-// replyFor is where the answer to one message of its own goes.
+// view is b as a string; b must not change while it is in use.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// replyFor is where the answer to one message of its own goes, valid until the
+// next call.
 func (s *sender) replyFor(t *jetStream, k int32, gen uint32) string {
-	s.buf = append(s.buf[:0], t.inbox...)
-	return string(strconv.AppendUint(s.buf, uint64(k)<<32|uint64(gen), 36))
+	s.reply = append(s.reply[:0], t.inbox...)
+	s.reply = strconv.AppendUint(s.reply, uint64(k)<<32|uint64(gen), 36)
+	return view(s.reply)
 }
 
 // copyOf returns a batch of one message with memory of its own, valid until the
