@@ -2,12 +2,15 @@ package integration
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"flowscope/ingest"
+	"flowscope/session"
 )
 
 // captureHeader is how many bytes at the front of a capture are left alone, so
@@ -21,9 +24,10 @@ func TestMutations(t *testing.T) {
 	if os.Getenv("FLOWSCOPE_LONG") == "1" {
 		seeds = 100
 	}
-	for _, name := range conformanceCaptures(t) {
+	for _, path := range damagedCaptures(t) {
+		name := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
 		t.Run(name, func(t *testing.T) {
-			whole, err := os.ReadFile(capturePath(t, name))
+			whole, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,6 +47,99 @@ func TestMutations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damagedCaptures returns the captures of others and our own, which hold every
+// protocol.
+func damagedCaptures(tb testing.TB) []string {
+	files := recordings(tb)
+	for _, name := range conformanceCaptures(tb) {
+		files = append(files, capturePath(tb, name))
+	}
+	return files
+}
+
+// TestDamageLater damages captures from some packet on. The messages of the
+// packets before it come out as they do from a capture that ends there.
+func TestDamageLater(t *testing.T) {
+	compared := map[string]int{}
+	for _, path := range damagedCaptures(t) {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := pcapRecords(whole)
+		if len(records) < 2 {
+			continue // no pcap, or nothing to come before
+		}
+		r := rand.New(rand.NewPCG(1, uint64(len(whole))))
+		for range 2 {
+			at := records[1+r.IntN(len(records)-1)]
+			damaged := bytes.Clone(whole)
+			for i := at + pcapRecordHeader; i < len(damaged); i += 1 + r.IntN(20) {
+				damaged[i] = byte(r.Uint32())
+			}
+			after := map[string]bool{}
+			for _, payload := range recordBytes(t, path, damaged).payloads {
+				after[payload] = true
+			}
+			before := recordBytes(t, path, whole[:at])
+			for i, ev := range before.events {
+				// What the end of the input makes is not of a packet.
+				if ev.Type != session.Application || ev.Truncated || ev.Kind == "unanswered" || ev.Kind == "handshake" {
+					continue
+				}
+				compared[ev.Protocol]++
+				if !after[before.payloads[i]] {
+					t.Errorf("%s damaged from %d on: %s %s %s is missing", path, at, ev.ID(), ev.Protocol, ev.Kind)
+				}
+			}
+		}
+	}
+	t.Log(compared)
+	for _, protocol := range []string{"dns", "mdns", "llmnr", "ntp", "snmp", "syslog", "http", "tls"} {
+		if compared[protocol] == 0 {
+			t.Errorf("no messages of %s", protocol)
+		}
+	}
+}
+
+func recordBytes(t *testing.T, path string, capture []byte) *recording {
+	t.Helper()
+	src, err := ingest.NewReader(bytes.NewReader(capture), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	return recordSource(t, path, src, 1)
+}
+
+// pcapRecordHeader is the length of a record's header in a pcap file.
+const pcapRecordHeader = 16
+
+// pcapRecords returns where the records of a pcap file begin; nothing for files of
+// other formats.
+func pcapRecords(b []byte) (offsets []int) {
+	if len(b) < captureHeader {
+		return nil
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	switch binary.BigEndian.Uint32(b) {
+	case 0xa1b2c3d4, 0xa1b23c4d:
+		order = binary.BigEndian
+	case 0xd4c3b2a1, 0x4d3cb2a1:
+	default:
+		return nil
+	}
+	for off := captureHeader; off+pcapRecordHeader <= len(b); {
+		offsets = append(offsets, off)
+		size := int(order.Uint32(b[off+8:]))
+		if size > len(b) {
+			break
+		}
+		off += pcapRecordHeader + size
+	}
+	return offsets
 }
 
 // mutate returns a damaged copy: bytes changed, a stretch doubled or cut out, the
