@@ -57,7 +57,7 @@ func TestLongDetection(t *testing.T) {
 		}
 		t.Skipf("tshark is missing: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
 	known := map[string]bool{}
 	for _, name := range conformanceRegistry.Names() {
