@@ -18,6 +18,7 @@ import (
 type destination struct {
 	transport publish.Transport // the publisher's, once that exists
 	server    *embedded.Server  // nil unless it is the embedded one
+	folder    string            // its store
 	temporary string            // a store to remove at the end
 	// connect makes one more connection to the same server, nil if there is
 	// none.
@@ -68,7 +69,7 @@ func (d *destination) startServer(s *settled, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	cfg.Store = store
+	cfg.Store, d.folder = store, store
 	d.server, err = embedded.Start(cfg)
 	d.connect = func(context.Context) (*nats.Conn, error) {
 		return d.server.Connect(publish.ConnectionOptions(s.Sensor.Name, log)...)
@@ -119,6 +120,14 @@ func (d *destination) connectTransport(ctx context.Context, s *settled) error {
 	defer cancel()
 	d.transport, err = publish.NewJetStream(ctx, nc, s.Publish)
 	return err
+}
+
+// store is the folder that the embedded server writes, "" if there is none.
+func (d *destination) store() string {
+	if d.server == nil {
+		return ""
+	}
+	return d.folder
 }
 
 // trouble is what the embedded server has to say when it does not answer.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"flowscope/ingest"
 )
 
 const (
@@ -20,11 +22,11 @@ const (
 // defaultPorts are those of URLs that name none.
 var defaultPorts = map[string]string{"nats": "4222", "tls": "4222", "ws": "80", "wss": "443"}
 
-// ownTraffic is the expression of our connections to the configured servers, ""
+// ownExpression is the expression of our connections to the configured servers, ""
 // if they are to be captured or there are none. Servers that these announce are
 // not in it.
-func (l *live) ownTraffic(ctx context.Context) string {
-	if l.Capture.OwnTraffic {
+func (l *live) ownExpression(ctx context.Context, captured bool) string {
+	if captured {
 		return ""
 	}
 	var list []string
@@ -66,13 +68,40 @@ func (l *live) follow(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		now := l.ownTraffic(ctx)
-		if now == l.own || now == "" || ctx.Err() != nil {
-			continue
-		}
-		l.own = now
-		if err := l.capture.Refilter(l.filterFor); err != nil {
+		if err := l.refilter(ctx, nil); err != nil {
 			l.log.Warn("cannot change the filter", "error", err)
 		}
 	}
+}
+
+// refilter looks up our own connections again and, if that or the configuration
+// changes the expression, gives it to the capture. A filter that does not compile
+// changes nothing.
+func (l *live) refilter(ctx context.Context, cfg *ingest.Config) error {
+	l.mu.Lock()
+	before := [2]string{l.filter, l.own}
+	wanted, captured := l.filter, l.ownTraffic
+	l.mu.Unlock()
+	if cfg != nil {
+		wanted, captured = cfg.Filter, cfg.OwnTraffic
+	}
+	own := l.ownExpression(ctx, captured)
+	if own == "" && !captured && cfg == nil {
+		own = before[1] // the names were not found just now
+	}
+	if ctx.Err() != nil || before == [2]string{wanted, own} {
+		return nil
+	}
+	l.setFilter(wanted, own, captured)
+	if err := l.capture.Refilter(l.filterFor); err != nil {
+		l.setFilter(before[0], before[1], captured)
+		return err
+	}
+	return nil
+}
+
+func (l *live) setFilter(wanted, own string, captured bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.filter, l.own, l.ownTraffic = wanted, own, captured
 }

@@ -28,7 +28,7 @@ func TestOwnTraffic(t *testing.T) {
 		c := config.Default()
 		c.Publish.Servers, c.Capture.OwnTraffic = test.servers, test.capture
 		l := &live{settled: &settled{Config: c}, log: slog.New(slog.DiscardHandler)}
-		got := joined(test.wanted, l.ownTraffic(t.Context()))
+		got := joined(test.wanted, l.ownExpression(t.Context(), test.capture))
 		if got != test.want {
 			t.Errorf("%v: %s", test.servers, got)
 		}

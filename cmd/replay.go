@@ -53,8 +53,9 @@ type settled struct {
 	files  []string
 	tail   bool
 	serve  bool
-	json   bool // the report
-	live   bool // the server may come later
+	json   bool           // the report
+	live   bool           // the server may come later
+	loaded *config.Config // of a live sensor, what holds now but for what was completed
 	// expression is what packets must pass, nil for none.
 	expression *filter.Expression
 }

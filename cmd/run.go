@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -15,6 +18,7 @@ import (
 	"flowscope/cmd/internal/monitor"
 	"flowscope/cmd/internal/pipeline"
 	"flowscope/cmd/internal/status"
+	"flowscope/cmd/internal/systemd"
 	"flowscope/config"
 	"flowscope/flow"
 	"flowscope/ingest"
@@ -35,28 +39,39 @@ func (c *runCommand) Run(p *process) error {
 		return err
 	}
 	l := &live{
-		settled: s, process: p, run: newRun(), began: time.Now(),
+		settled: s, process: p, sources: c.sources(p), run: newRun(), began: time.Now(),
 		log: slog.New(slog.NewTextHandler(p.stderr, nil)),
 	}
 	l.log = l.log.With("sensor", s.Sensor.Name, "run", l.run)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if err := l.open(); err != nil {
 		return l.unlessInterrupted(errors.Join(err, l.close()))
 	}
-	return l.serve()
+	if err := l.confine(); err != nil {
+		return errors.Join(err, l.close())
+	}
+	return l.serve(hangups)
+}
+
+// sources are what the configuration is read from, now and at each reload.
+func (c *runCommand) sources(p *process) config.Sources {
+	s := config.Sources{Factories: p.factories, File: c.Config, Environ: p.environ}
+	if len(c.Iface) > 0 {
+		s.Flags = append(s.Flags, config.Flag{Name: "--iface", Key: "capture.interfaces", Value: strings.Join(c.Iface, ",")})
+	}
+	return s
 }
 
 // settle reads the configuration.
 func (c *runCommand) settle(p *process) (*settled, error) {
-	var flags []config.Flag
-	if len(c.Iface) > 0 {
-		flags = append(flags, config.Flag{Name: "--iface", Key: "capture.interfaces", Value: strings.Join(c.Iface, ",")})
-	}
-	s := &settled{live: true}
-	var err error
-	s.Config, err = config.Load(config.Sources{Factories: p.factories, File: c.Config, Environ: p.environ, Flags: flags})
+	loaded, err := config.Load(c.sources(p))
 	if err != nil {
 		return nil, err
 	}
+	complete := *loaded
+	s := &settled{live: true, loaded: loaded, Config: &complete}
 	if len(s.Capture.Interfaces) == 0 {
 		return nil, usagef("no interface to capture on: give --iface NAME, or capture.interfaces in %s", c.Config)
 	}
@@ -72,20 +87,24 @@ func (c *runCommand) settle(p *process) (*settled, error) {
 type live struct {
 	*settled
 	*process
-	run   string
-	began time.Time
-	log   *slog.Logger
+	sources config.Sources
+	run     string
+	began   time.Time
+	log     *slog.Logger
 
 	dest      *destination
 	publisher *publish.Publisher
 	capture   *ingest.Capture
 	pipeline  *pipeline.Pipeline
 	monitor   *monitor.Server // nil for none
-	// own is what leaves out our connection to the servers, as an expression.
-	own string
+	notifier  *systemd.Notifier
 
 	mu    sync.Mutex
 	state string
+	// filter is the configured expression, own what leaves out our connection to
+	// the servers; with ownTraffic nothing does.
+	filter, own string
+	ownTraffic  bool
 }
 
 // The values of status.Status.State.
@@ -99,6 +118,10 @@ const (
 // open opens everything that takes privileges or can be wrong.
 func (l *live) open() error {
 	l.setState(stateStarting)
+	var err error
+	if l.notifier, err = systemd.New(l.environ, os.Getpid()); err != nil {
+		return err
+	}
 	registry, err := l.Registry()
 	if err != nil {
 		return err
@@ -113,7 +136,8 @@ func (l *live) open() error {
 	if err != nil {
 		return err
 	}
-	l.own = l.ownTraffic(l.soft)
+	l.filter, l.ownTraffic = l.Capture.Filter, l.Capture.OwnTraffic
+	l.own = l.ownExpression(l.soft, l.ownTraffic)
 	l.capture, err = ingest.OpenLive(ingest.LiveConfig{
 		Config: l.Capture, Workers: l.Workers, Filter: l.filterFor, Spread: flow.SpreadProgram, Log: l.log,
 	})
@@ -132,7 +156,10 @@ func (l *live) open() error {
 
 // filterFor compiles the configured filter, and what leaves out our own traffic.
 func (l *live) filterFor(link ingest.LinkType) ([]bpf.RawInstruction, error) {
-	e, err := filter.Parse(joined(l.Capture.Filter, l.own))
+	l.mu.Lock()
+	expression := joined(l.filter, l.own)
+	l.mu.Unlock()
+	e, err := filter.Parse(expression)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +188,7 @@ func (l *live) unlessInterrupted(err error) error {
 
 // serve runs the stages until the first signal, or until one fails; then it stops
 // them from the first to the last. The second signal gives up waiting.
-func (l *live) serve() error {
+func (l *live) serve(hangups <-chan os.Signal) error {
 	capturing, stop := context.WithCancel(l.soft)
 	defer stop()
 	var publishing, beside sync.WaitGroup
@@ -171,6 +198,11 @@ func (l *live) serve() error {
 		}
 	})
 	beside.Go(func() { l.follow(capturing) })
+	beside.Go(func() { l.reloads(capturing, hangups) })
+	beside.Go(func() { l.supervise(capturing) })
+	if l.Monitor.Service && l.dest.connect != nil {
+		beside.Go(func() { l.offer(capturing) })
+	}
 	if l.monitor != nil {
 		beside.Go(func() {
 			if err := l.monitor.Run(capturing); err != nil {
@@ -181,6 +213,7 @@ func (l *live) serve() error {
 	l.setState(stateCapturing)
 	err := l.pipeline.Run(capturing)
 	l.setState(stateStopping)
+	l.tell(l.notifier.Stopping())
 	stop()
 	beside.Wait()
 	l.log.Info("capture stopped", "cause", cause(err))
@@ -248,6 +281,9 @@ func (l *live) close() error {
 	}
 	if l.monitor != nil {
 		errs = append(errs, l.monitor.Close())
+	}
+	if l.notifier != nil {
+		errs = append(errs, l.notifier.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"flowscope/session"
@@ -40,7 +41,7 @@ type Publisher struct {
 	opts      Options
 	live      bool
 	subjects  []string
-	rules     []rule
+	rules     atomic.Pointer[[]rule]
 	queue     *queue
 	account   *account
 	transport Transport
@@ -87,13 +88,14 @@ func newPublisher(cfg Config, opts Options, t Transport, newEnc func() appender)
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Publisher{
-		opts: opts, live: opts.Live, subjects: subjects, rules: rules,
+		opts: opts, live: opts.Live, subjects: subjects,
 		queue:     newQueue(cfg.QueueBytes),
 		account:   newAccount(opts.Workers, len(subjects)),
 		transport: t, newEnc: newEnc, heartbeat: cfg.Heartbeat,
 		finished: make(chan struct{}),
 	}
 	p.account.unreported = cfg.Mode == ModeFast
+	p.rules.Store(&rules)
 	p.sensor.init(p)
 	t.bind(p)
 	return p, nil
@@ -105,13 +107,14 @@ func (p *Publisher) Sink(worker int) session.Sink {
 	if worker < 0 || worker >= p.opts.Workers {
 		panic(fmt.Sprintf("publish: sink of worker %d of %d", worker, p.opts.Workers))
 	}
-	classes := make([]class, len(p.rules))
+	rules := *p.rules.Load()
+	classes := make([]class, len(rules))
 	for i, t := range p.opts.Registry.Topics() {
 		classes[i] = classOf(t.Type)
 	}
 	return &sink{
-		p: p, worker: worker, enc: p.newEnc(), rules: p.rules, classes: classes,
-		topics: make([]uint64, len(p.rules)), seen: make([]uint64, len(p.rules)),
+		p: p, worker: worker, enc: p.newEnc(), rules: rules, classes: classes,
+		topics: make([]uint64, len(rules)), seen: make([]uint64, len(rules)),
 		batch: p.queue.empty(),
 	}
 }
@@ -333,6 +336,17 @@ func (p *Publisher) Ready() error {
 		return err
 	}
 	return p.transport.ready()
+}
+
+// Filter replaces which events are left out: events and only of cfg count, the
+// rest of it is not looked at. Workers take the change up at their next tick.
+func (p *Publisher) Filter(cfg Config) error {
+	rules, err := newRules(&cfg, p.opts.Registry)
+	if err != nil {
+		return fmt.Errorf("publisher: %w", err)
+	}
+	p.rules.Store(&rules)
+	return nil
 }
 
 // Reload takes up files of the login that have changed, by connecting anew. If

@@ -112,6 +112,7 @@ func (s *sink) dropBody(start int) {
 // Tick hands the batch over when it has waited long enough and the publisher
 // has nothing else to do: behind a full queue a batch may as well fill up.
 func (s *sink) Tick(now time.Time) {
+	s.rules = *s.p.rules.Load()
 	s.clock = now
 	if s.keep > classTick {
 		s.lookAtQueue()

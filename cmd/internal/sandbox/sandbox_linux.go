@@ -3,11 +3,8 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -51,19 +48,7 @@ func (p Policy) ids() (uid, gid int, err error) {
 	if p.User == "" {
 		return -1, -1, nil
 	}
-	u, err := user.Lookup(p.User)
-	if err != nil {
-		if u, err = user.LookupId(p.User); err != nil {
-			id, numErr := strconv.Atoi(p.User)
-			if numErr != nil || id < 0 {
-				return 0, 0, fmt.Errorf("sandbox: user %q: %w", p.User, err)
-			}
-			return id, id, nil // an image without /etc/passwd
-		}
-	}
-	uid, uidErr := strconv.Atoi(u.Uid)
-	gid, gidErr := strconv.Atoi(u.Gid)
-	return uid, gid, errors.Join(uidErr, gidErr)
+	return Lookup(p.User)
 }
 
 func become(uid, gid int) error {

@@ -1,0 +1,130 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"flowscope/cmd/internal/monitor"
+	"flowscope/cmd/internal/sandbox"
+	"flowscope/config"
+)
+
+// confine gives up what is no longer needed now that everything is open.
+func (l *live) confine() error {
+	if l.Security.Sandbox == config.SandboxOff {
+		l.log.Warn("THE SANDBOX IS OFF: this process keeps all its privileges while it reads what strangers send (security.sandbox)")
+		return nil
+	}
+	p := sandbox.Policy{User: l.Security.User, Read: []string{sandbox.Around(l.sources.File)}}
+	for _, file := range l.loginFiles() {
+		p.Read = append(p.Read, sandbox.Around(file))
+	}
+	if store := l.dest.store(); store != "" {
+		p.Write = append(p.Write, store)
+		if err := handOver(store, l.Security.User); err != nil {
+			return err
+		}
+	}
+	report, err := sandbox.Enter(p)
+	if err != nil {
+		return err
+	}
+	l.log.Info("confined", "how", report.String())
+	if report.Landlock == 0 {
+		l.log.Warn("this kernel has no Landlock: files are protected by their permissions only")
+	}
+	return nil
+}
+
+// loginFiles are the files that a connection made anew reads again.
+func (l *live) loginFiles() (files []string) {
+	a := l.Publish.Auth
+	for _, f := range []string{a.Credentials, a.NKeySeed, a.UserFile, a.TokenFile, a.CA, a.Certificate, a.Key} {
+		if f != "" {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
+// handOver gives a store to the user that is to write it from now on.
+func handOver(store, name string) error {
+	if name == "" {
+		return nil
+	}
+	uid, gid, err := sandbox.Lookup(name)
+	if err != nil {
+		return err
+	}
+	err = filepath.WalkDir(store, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+	if err != nil {
+		return fmt.Errorf("give the store to %s: %w", name, err)
+	}
+	return nil
+}
+
+// supervise tells the service manager that the sensor is ready, and then that it
+// is alive, which it is while its account can be taken.
+func (l *live) supervise(ctx context.Context) {
+	l.tell(l.notifier.Ready(l.summary()))
+	if l.notifier.Watchdog == 0 {
+		return
+	}
+	ticker := time.NewTicker(l.notifier.Watchdog / 3)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			l.status()
+			l.tell(l.notifier.Alive())
+		}
+	}
+}
+
+func (l *live) summary() string {
+	return fmt.Sprintf("capturing on %v", l.Capture.Interfaces)
+}
+
+// tell logs what the service manager could not be told.
+func (l *live) tell(err error) {
+	if err != nil {
+		l.log.Warn("the service manager does not hear", "error", err)
+	}
+}
+
+// offer makes the sensor a NATS service over a connection of its own, as soon as
+// the server is there.
+func (l *live) offer(ctx context.Context) {
+	const again = 5 * time.Second
+	for {
+		nc, err := l.dest.connect(ctx)
+		if err == nil {
+			stop, err := monitor.Offer(nc, l.status)
+			if err != nil {
+				l.log.Warn("the NATS service is not offered", "error", err)
+			}
+			<-ctx.Done()
+			if stop != nil {
+				_ = stop() // the connection ends anyway
+			}
+			nc.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
+}
