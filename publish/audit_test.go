@@ -260,7 +260,9 @@ func TestConsumers(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	p := runPublisher(t, DefaultConfig(), Options{Registry: reg}, newJetStreamFor(t, srv, DefaultConfig()))
+	cfg := DefaultConfig()
+	cfg.AckTimeout = time.Minute // a slow machine is no trouble
+	p := runPublisher(t, cfg, Options{Registry: reg}, newJetStreamFor(t, srv, cfg))
 	const n, consumers = 300, 100
 	ctx := within(t, 60*time.Second)
 	done := make(chan int, consumers)

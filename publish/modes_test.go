@@ -59,6 +59,7 @@ func TestModes(t *testing.T) {
 			srv := startServer(t, embedded.Config{})
 			cfg := DefaultConfig()
 			cfg.Mode, cfg.BatchBytes = tt.mode, tt.batch
+			cfg.AckTimeout = time.Minute // a slow machine is no trouble
 			p := runPublisher(t, cfg, Options{Registry: reg}, newJetStreamFor(t, srv, cfg))
 			sink, m := p.Sink(0), newMaker(reg, 1)
 			const n = 20_000
@@ -104,14 +105,14 @@ func TestFastLingers(t *testing.T) {
 	reg := deliveryRegistry(t)
 	srv := startServer(t, embedded.Config{})
 	cfg := DefaultConfig()
-	cfg.Mode = ModeFast
+	cfg.Mode, cfg.AckTimeout = ModeFast, time.Minute
 	p := runPublisher(t, cfg, Options{Registry: reg, Live: true}, newJetStreamFor(t, srv, cfg))
 	sink, m := p.Sink(0), newMaker(reg, 1)
 	for n := uint64(1); n <= 3; n++ {
 		sink.HandleEvent(m.event(t, "dns", "query"))
 		sink.Tick(time.Unix(int64(n), 0))
 		for begin := time.Now(); p.Ledger().Events.Acknowledged < n; <-time.After(5 * time.Millisecond) {
-			if time.Since(begin) > 3*time.Second {
+			if time.Since(begin) > 20*time.Second {
 				t.Fatalf("event %d is not acknowledged", n)
 			}
 		}
