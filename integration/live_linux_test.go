@@ -177,14 +177,17 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
-// program builds flowscope.
+// program builds flowscope as it is shipped: without cgo, or it could not be
+// confined.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "flowscope-test-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "flowscope")
-	out, err := exec.Command("go", "build", "-o", path, "flowscope/cmd/flowscope").CombinedOutput()
+	build := exec.Command("go", "build", "-o", path, "flowscope/cmd/flowscope")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build flowscope: %w: %s", err, out)
 	}
