@@ -17,8 +17,8 @@ type stream struct {
 	fin uint32
 	// lost and lostEnd bound what was given up last.
 	lost, lostEnd uint32
-	// far is where something was said to be that lies further ahead than can
-	// be, with farNoted.
+	// far is where something was said to be that lies further ahead than is
+	// believed of one packet, with farNoted.
 	far     uint32
 	held    holdRef
 	history historyRef
@@ -36,6 +36,7 @@ const (
 	aborted                            // the connection was reset
 	farNoted                           // far is valid
 	seenSender                         // a packet of this side was seen
+	farAcked                           // far was acknowledged; without it, a segment is held there
 )
 
 // startDistance is how far behind next the stream's start stays recorded.
@@ -137,6 +138,10 @@ func (t *Table) irregular(g *segment, w *waiting) {
 	seq, data, length := d.seq, d.payload, uint32(d.payloadLength)
 	if d.tcpFlags&tcpSYN != 0 {
 		seq++
+		if o := g.opposite().stream(); d.tcpFlags&tcpACK != 0 && s.state&anchored != 0 && o.state&fromSYN != 0 && d.ack != o.start {
+			t.counters.PayloadDiscarded[DiscardFar] += uint64(len(data)) // the answer to another SYN
+			return
+		}
 	}
 	s.anchor(seq, d.tcpFlags&tcpSYN != 0, length > 0)
 	fin := seq + length

@@ -195,3 +195,23 @@ func TestAttackSYNFlood(t *testing.T) {
 	// Beside the records: the list of starts and the queue of the oldest flow.
 	a.end(tableBytes(cfg.MaxFlows) + 2*cfg.MaxFlows*(8+24+24))
 }
+
+// Established connections whose data is acknowledged keep nothing but their
+// records, 700 bytes at most.
+func TestMemoryOfIdleConnections(t *testing.T) {
+	cfg := DefaultConfig()
+	const flows = 100_000
+	a := newAttack(t, cfg)
+	data := make([]byte, 100)
+	for f := range uint32(flows) {
+		a.open(f)
+		a.send(f, modelPacket{side: Initiator, seq: 1, ack: true, ackTo: 1, data: data, captured: 100})
+		a.send(f, modelPacket{side: Responder, seq: 1, ack: true, ackTo: 101, data: data, captured: 100})
+		a.send(f, modelPacket{side: Initiator, seq: 101, ack: true, ackTo: 101})
+	}
+	a.flush()
+	if kept := a.table.kept(); kept != 0 {
+		t.Errorf("%d bytes are kept of streams, want none", kept)
+	}
+	a.end(flows * 700 * 5 / 6)
+}

@@ -262,7 +262,7 @@ func (t *Table) hold(g *segment, s *stream, seq uint32, data []byte, length uint
 		t.counters.PayloadDiscarded[DiscardFar] += uint64(len(data))
 		return
 	}
-	far := ahead > farAhead && !t.corroborated(s, seq)
+	far := int32(seq-t.reach(s)) > farAhead && !t.corroborated(s, seq)
 	if !far && s.state&farNoted != 0 && before(s.far, seq+length) {
 		s.state &^= farNoted // this reaches it
 	}

@@ -27,7 +27,7 @@ func (t *Table) acknowledge(g *segment, d *decoded) bool {
 	if ahead == 1 && (s.held == 0 || t.holds.end(s) == s.next) {
 		return false // most likely a FIN that was not seen
 	}
-	if s.state&finKnown != 0 && before(s.fin+1, ack) || ahead > farAhead && !t.corroborated(s, ack) {
+	if s.state&finKnown != 0 && before(s.fin+1, ack) || int32(ack-t.reach(s)) > farAhead && !t.bornOut(s, ack) {
 		return false
 	}
 	s.acked = ack
@@ -43,9 +43,17 @@ func (t *Table) acknowledge(g *segment, d *decoded) bool {
 	return true
 }
 
+// reach returns the end of what is believed to have been sent.
+func (t *Table) reach(s *stream) uint32 {
+	if s.state&(farNoted|farAcked) == farNoted {
+		return s.next // what is held may be what was noted
+	}
+	return t.holds.end(s)
+}
+
 // comeNear forgets that something was far ahead once the stream has come near it.
 func (t *Table) comeNear(s *stream) {
-	if s.state&farNoted != 0 && int32(s.far-s.next) <= farAhead {
+	if s.state&farNoted != 0 && int32(s.far-t.reach(s)) <= farAhead {
 		s.state &^= farNoted
 	}
 }
@@ -68,7 +76,24 @@ func (t *Table) corroborated(s *stream, seq uint32) bool {
 		t.dropFar(s)
 	}
 	s.far = seq
-	s.state |= farNoted
+	s.state = s.state&^farAcked | farNoted
+	return false
+}
+
+// bornOut says whether an acknowledgement that lies far ahead is to be believed:
+// because a segment was seen near it. Otherwise it is noted, to bear out a segment.
+// Another acknowledgement does not: where two connections share their ends, each
+// would bear out itself.
+func (t *Table) bornOut(s *stream, ack uint32) bool {
+	if t.comeNear(s); s.state&(farNoted|farAcked) == farNoted {
+		if d := int32(ack - s.far); d > farAhead || d < -farAhead {
+			return false
+		}
+		s.state &^= farNoted
+		return true
+	}
+	s.far = ack
+	s.state |= farNoted | farAcked
 	return false
 }
 

@@ -24,7 +24,7 @@ type modelHeld struct {
 }
 
 type modelSide struct {
-	anchored, fromSYN, reads, seen, finished, waits, noted bool
+	anchored, fromSYN, reads, seen, finished, waits, noted, notedAck bool
 
 	start, next, acked, lost, lostEnd, far int64
 
@@ -121,6 +121,14 @@ func (s *modelSide) end() int64 {
 	return end
 }
 
+// reach is the end of what is believed.
+func (s *modelSide) reach() int64 {
+	if s.noted && !s.notedAck {
+		return s.next
+	}
+	return s.end()
+}
+
 // first is the first position held, -1 if there is none.
 func (s *modelSide) first() int64 {
 	first := int64(-1)
@@ -149,7 +157,7 @@ func (m *model) acknowledge(now ingest.Timestamp, side Side, s *modelSide, p mod
 		return
 	case s.fin >= 0 && p.ackTo > s.fin+1:
 		return
-	case p.ackTo-s.next > farAhead && !m.believed(s, p.ackTo):
+	case p.ackTo-s.reach() > farAhead && !m.ackBelieved(s, p.ackTo):
 		return
 	}
 	s.acked = p.ackTo
@@ -173,12 +181,25 @@ func (m *model) believed(s *modelSide, pos int64) bool {
 		}
 		m.dropFar(s)
 	}
-	s.noted, s.far = true, pos
+	s.noted, s.notedAck, s.far = true, false, pos
+	return false
+}
+
+func (m *model) ackBelieved(s *modelSide, pos int64) bool {
+	m.isFar(s, pos)
+	if s.noted && !s.notedAck {
+		if d := pos - s.far; max(d, -d) > farAhead {
+			return false
+		}
+		s.noted = false
+		return true
+	}
+	s.noted, s.notedAck, s.far = true, true, pos
 	return false
 }
 
 func (m *model) isFar(s *modelSide, pos int64) bool {
-	s.noted = s.noted && s.far-s.next > farAhead
+	s.noted = s.noted && s.far-s.reach() > farAhead
 	return s.noted && pos >= s.far
 }
 
@@ -251,7 +272,7 @@ func (m *model) payload(now ingest.Timestamp, side Side, s *modelSide, seq int64
 	if i == length {
 		return
 	}
-	far := seq+i-s.next > farAhead
+	far := seq+i-s.reach() > farAhead
 	if seq+i == s.next {
 		// Straight from the packet up to what is held.
 		from, cut := i, int64(0)
