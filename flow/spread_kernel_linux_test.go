@@ -45,6 +45,22 @@ type tallyWorker struct {
 	worker, workers uint64
 	packets, wrong  int
 	datagrams       map[fragmentKey]bool // of which a fragment came
+	// fragments and whole are the conversations of which fragments and whole
+	// datagrams came.
+	fragments, whole map[conversation]bool
+}
+
+// conversation is two hosts and a protocol.
+type conversation struct {
+	hosts uint64
+	proto uint8
+}
+
+func newTallyWorker(worker, workers uint64) *tallyWorker {
+	return &tallyWorker{
+		worker: worker, workers: workers, datagrams: map[fragmentKey]bool{},
+		fragments: map[conversation]bool{}, whole: map[conversation]bool{},
+	}
 }
 
 func (w *tallyWorker) HandlePackets(packets []ingest.Packet) {
@@ -58,6 +74,9 @@ func (w *tallyWorker) HandlePackets(packets []ingest.Packet) {
 		if linkHeader(packets[i].Interface.LinkType, &h) == Handled && h.toIP(&layers) == Handled {
 			if key, _, _, ok := spreadFragment(h.data); ok {
 				w.datagrams[key] = true
+				w.fragments[conversation{spreadAddresses(h.data), key.proto}] = true
+			} else if len(h.data) >= 20 && h.data[0]>>4 == 4 {
+				w.whole[conversation{spreadAddresses(h.data), h.data[9]}] = true
 			}
 		}
 	}
@@ -84,7 +103,7 @@ func TestKernelSpreads(t *testing.T) {
 	var all []*tallyWorker
 	var handlers []ingest.Handler
 	for i := range uint64(workers) {
-		w := &tallyWorker{worker: i, workers: workers, datagrams: map[fragmentKey]bool{}}
+		w := newTallyWorker(i, workers)
 		all, handlers = append(all, w), append(handlers, w)
 	}
 	group, err := ingest.NewGroup(capture.Sources(), handlers)
@@ -156,4 +175,69 @@ func sendCorpus(t *testing.T, captures []string) (sent int) {
 		})
 	}
 	return sent
+}
+
+// TestKernelHashPartsFragments shows why the kernel is given a program: its own hash
+// uses ports, which fragments have not, and sends them to other sockets than what
+// came whole between the same hosts.
+func TestKernelHashPartsFragments(t *testing.T) {
+	captures := corpusFiles(t)
+	if len(captures) == 0 {
+		t.Skip("no captures (FLOWSCOPE_CORPUS)")
+	}
+	kernelNamespace(t)
+	const group, sockets = 77, 4
+	var fds []int
+	for range sockets {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		fds = append(fds, fd)
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20); err != nil {
+			t.Fatal(err)
+		}
+		r, err := unix.NewIfreq("v0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r); err != nil {
+			t.Fatal(err)
+		}
+		all := uint16(unix.ETH_P_ALL)
+		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8, Ifindex: int(r.Uint32())}); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT, group|unix.PACKET_FANOUT_HASH<<16); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sendCorpus(t, captures)
+	var workers []*tallyWorker
+	buf := make([]byte, 10000)
+	for _, fd := range fds {
+		w := newTallyWorker(0, sockets)
+		workers = append(workers, w)
+		for {
+			n, _, err := unix.Recvfrom(fd, buf, 0)
+			if err != nil {
+				break
+			}
+			w.HandlePackets([]ingest.Packet{{Data: buf[:n], Length: n, Interface: ethernetInterface}})
+		}
+	}
+	parted := 0
+	for i, w := range workers {
+		for c := range w.fragments {
+			for j, other := range workers {
+				if j != i && other.whole[c] && !w.whole[c] {
+					parted++
+					break
+				}
+			}
+		}
+	}
+	// How many depends on a key that the kernel has drawn; it may be none.
+	t.Logf("%d conversations have their fragments apart from the rest", parted)
 }
