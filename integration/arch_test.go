@@ -38,6 +38,7 @@ var projectRules = archRules{
 		{pattern: "cmd/internal/**", imports: afterParsers("cmd/internal/**")},
 		{pattern: "integration", imports: []string{"**"}},
 		{pattern: "integration/measure", imports: []string{"**"}},
+		{pattern: "integration/traffic"},
 	},
 	inTests: []string{"session/sessiontest", "parsers"},
 	foreign: []archForeign{
