@@ -19,7 +19,11 @@ type stream struct {
 	lost, lostEnd uint32
 	// far is where something was said to be that lies further ahead than is
 	// believed of one packet, with farNoted.
-	far     uint32
+	far uint32
+	// lag is the longest time, in microseconds, after which bytes still came that
+	// had been acknowledged before they came: on some taps one direction runs
+	// ahead of the other.
+	lag     uint32
 	held    holdRef
 	history historyRef
 	state   streamState
@@ -149,7 +153,7 @@ func (t *Table) irregular(g *segment, w *waiting) {
 		t.payload(g, s, seq, data, length)
 	}
 	if d.tcpFlags&tcpFIN != 0 {
-		t.fin(s, fin)
+		t.fin(g, s, fin)
 	}
 	t.finish(g, s)
 }
@@ -193,6 +197,7 @@ func (t *Table) payload(g *segment, s *stream, seq uint32, data []byte, length u
 	if length == 0 {
 		return
 	}
+	t.learnLag(g, s, seq)
 	if seq == s.next {
 		n := length
 		if s.held != 0 {
@@ -264,12 +269,17 @@ func span(a, b, lo, hi uint32) uint32 {
 }
 
 // fin notes where a stream ends, unless that contradicts what it holds.
-func (t *Table) fin(s *stream, at uint32) {
+func (t *Table) fin(g *segment, s *stream, at uint32) {
 	if end := t.holds.end(s); s.state&finKnown != 0 || before(at, end) || int32(at-end) > farAhead {
 		return
 	}
 	s.fin = at
 	s.state |= finKnown
+	if s.held != 0 {
+		if r := t.holds.records.at(s.held); r.first[0] == 0 {
+			r.since = g.now
+		}
+	}
 }
 
 // finish ends a stream whose bytes up to FIN are all there.

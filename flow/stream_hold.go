@@ -58,7 +58,8 @@ type hold struct {
 	side  Side
 	cost  int // of the chunks
 	// since is when the hole at next began to be waited for: when the chunk
-	// behind it came, or, if it grew since, what was behind it then.
+	// behind it came, or, if it grew since, what was behind it then; without a
+	// chunk when FIN came.
 	since ingest.Timestamp
 	// ackedAt is when the other side acknowledged ackedTo, which is past next;
 	// noDeadline: it has not.
@@ -271,6 +272,9 @@ func (t *Table) hold(g *segment, s *stream, seq uint32, data []byte, length uint
 		r = h.begin(g, s)
 	} else {
 		r = h.records.at(s.held)
+	}
+	if r.first[0] == 0 {
+		r.since = g.now
 	}
 	c := h.find(r, seq)
 	if first := r.first[0]; first != 0 && before(seq, h.chunks.at(first).seq) && t.isFar(s, h.chunks.at(first).seq) {

@@ -1,6 +1,10 @@
 package flow
 
-import "flowscope/ingest"
+import (
+	"math"
+
+	"flowscope/ingest"
+)
 
 // acknowledge notes what a packet acknowledges of the other side's stream; it
 // returns whether that opens a hole there.
@@ -122,9 +126,25 @@ func (t *Table) dropFar(s *stream) {
 	r.last = c.prev
 }
 
-// giveUpAt returns when the hole at next is given up, and why.
+// learnLag notes how long after their acknowledgement new bytes have come.
+func (t *Table) learnLag(g *segment, s *stream, seq uint32) {
+	if s.held == 0 {
+		return
+	}
+	r := t.holds.records.at(s.held)
+	if r.ackedAt != noDeadline && before(seq, r.ackedTo) {
+		s.lag = max(s.lag, uint32(min(max(g.now-r.ackedAt, 0)/1000, math.MaxUint32)))
+	}
+}
+
+// lagFactor is how many times the longest lag seen so far is waited for.
+const lagFactor = 4
+
+// giveUpAt returns when the hole at next is given up, and why. Nothing is given up
+// that nothing waits behind.
 func (t *Table) giveUpAt(c *conn, side Side, r *hold) (ingest.Timestamp, GapReason) {
 	cfg := &t.cfg.Reassembly
+	s := &c.sides[side]
 	wait := cfg.UnackedAfter
 	if c.sides[side^1].state&seenSender == 0 {
 		wait = cfg.OneWayAfter
@@ -133,8 +153,9 @@ func (t *Table) giveUpAt(c *conn, side Side, r *hold) (ingest.Timestamp, GapReas
 	if r.first[0] != 0 {
 		at = r.since + ingest.Timestamp(wait)
 	}
-	if r.ackedAt != noDeadline {
-		if acked := r.ackedAt + ingest.Timestamp(cfg.AckedAfter); acked <= at {
+	if r.ackedAt != noDeadline && (r.first[0] != 0 || s.state&finKnown != 0) {
+		grace := max(ingest.Timestamp(cfg.AckedAfter), lagFactor*1000*ingest.Timestamp(s.lag))
+		if acked := max(r.ackedAt+grace, r.since); acked <= at {
 			return acked, GapAcked
 		}
 	}

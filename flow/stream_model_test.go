@@ -35,6 +35,7 @@ type modelSide struct {
 	since    ingest.Timestamp
 	ackedAt  ingest.Timestamp // noDeadline: no
 	ackedTo  int64
+	lag      ingest.Timestamp
 	counts   TCPSideStats
 }
 
@@ -108,6 +109,9 @@ func (m *model) packet(now ingest.Timestamp, p modelPacket) {
 	}
 	if p.fin && s.fin < 0 && end >= s.end() && end-s.end() <= farAhead {
 		s.fin = end
+		if s.waits && len(s.held) == 0 {
+			s.since = now
+		}
 	}
 	m.finish(now, p.side, s)
 }
@@ -272,6 +276,9 @@ func (m *model) payload(now ingest.Timestamp, side Side, s *modelSide, seq int64
 	if i == length {
 		return
 	}
+	if s.waits && s.ackedAt != noDeadline && seq+i < s.ackedTo {
+		s.lag = max(s.lag, (now-s.ackedAt)/1000*1000)
+	}
 	far := seq+i-s.reach() > farAhead
 	if seq+i == s.next {
 		// Straight from the packet up to what is held.
@@ -297,6 +304,9 @@ func (m *model) payload(now ingest.Timestamp, side Side, s *modelSide, seq int64
 		}
 		first := s.first()
 		s.wait(now)
+		if first < 0 {
+			s.since = now
+		}
 		if first >= 0 && seq+i < first && m.isFar(s, first) {
 			s.since = now
 		}
@@ -436,8 +446,11 @@ func (m *model) giveUpDue(now ingest.Timestamp) {
 					at = s.since.Add(m.cfg.UnackedAfter)
 				}
 			}
-			if s.ackedAt != noDeadline && s.ackedAt.Add(m.cfg.AckedAfter) <= at {
-				at, why = s.ackedAt.Add(m.cfg.AckedAfter), GapAcked
+			if s.ackedAt != noDeadline && (len(s.held) > 0 || s.fin >= 0) {
+				grace := max(ingest.Timestamp(m.cfg.AckedAfter), 4*s.lag)
+				if acked := max(s.ackedAt+grace, s.since); acked <= at {
+					at, why = acked, GapAcked
+				}
 			}
 			if at < due {
 				best, due, reason = i, at, why
