@@ -145,11 +145,11 @@ func (d *Driver) Stats() Counters {
 
 // HandleEvent takes one event of a flow.
 func (d *Driver) HandleEvent(e *flow.Event) {
-	d.cur, d.hasInfo = e, false
 	if e.Flow == nil {
 		d.sensorAnomaly(e)
 		return
 	}
+	d.cur, d.hasInfo = e, false
 	if int(e.Slot) >= len(d.states) {
 		d.states = append(d.states, make([]flowState, int(e.Slot)+1-len(d.states))...)
 	}
