@@ -488,13 +488,13 @@ func ParserReasons() []string { return slices.Clone(parserReasons[:]) }
 // outcome says why a parser ended, and counts it.
 func (d *Driver) outcome(c *candidate, err error) (reason, detail string) {
 	count := &d.counters.Protocols[c.index]
-	var panicked *parserPanic
+	_, panicked := err.(*parserPanic)
 	switch {
 	case errors.Is(err, ErrDone):
 		return parserReasons[parserDone], ""
 	case err == errGap:
 		return parserReasons[parserGap], ""
-	case errors.As(err, &panicked):
+	case panicked:
 		d.counters.ParserPanics++
 		count.Panics++
 		return parserReasons[parserPanicked], clip(err.Error())
