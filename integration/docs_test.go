@@ -18,7 +18,7 @@ import (
 	"flowscope/session"
 )
 
-var updateDocs = flag.Bool("update", false, "rewrite the tables of docs/events.md that follow from the code; meanings stay")
+var updateDocs = flag.Bool("update", false, "rewrite the tables of docs/events.md that follow from the code, meanings stay; and what tshark says in TestLongDetection")
 
 const eventsDoc = "../docs/events.md"
 

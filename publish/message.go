@@ -34,20 +34,7 @@ func newMessage(protocol, kind string, reg *session.Registry) (session.Message, 
 	if !ok {
 		return nil, false
 	}
-	for _, prototype := range f.Protocol().Messages {
-		p := reflect.ValueOf(prototype)
-		if prototype.Kind() != kind || p.Kind() != reflect.Pointer {
-			continue
-		}
-		fresh := reflect.New(p.Type().Elem())
-		m, ok := fresh.Interface().(session.Message)
-		if ok && m.Kind() != kind {
-			// One type with several kinds: the prototype holds which.
-			fresh.Elem().Set(p.Elem())
-		}
-		return m, ok
-	}
-	return nil, false
+	return f.Protocol().NewMessage(kind)
 }
 
 var timeType = reflect.TypeFor[time.Time]()

@@ -15,7 +15,8 @@ type candidate struct {
 	stream   SessionParserFactory  // nil: none
 	datagram DatagramParserFactory // nil: none
 	buffer   int
-	first    int      // first topic of the protocol
+	first    int // first topic of the protocol
+	count    *ProtocolCounters
 	names    []string // the protocol's name, for closed.protocols
 	// What its parsers are able to, by family.
 	streams, datagrams abilities

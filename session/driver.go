@@ -106,7 +106,8 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 	d.limiter = newLimiter(cfg.AnomalyInterval)
 	d.out = NewOutput((*receiver)(d))
 	d.event = SessionEvent{Sensor: id.Sensor, Run: id.Run, Flow: &d.info}
-	for _, c := range d.all {
+	for i, c := range d.all {
+		c.count = &d.counters.Protocols[i]
 		if err := d.learn(c); err != nil {
 			return nil, err
 		}
@@ -145,11 +146,11 @@ func (d *Driver) Stats() Counters {
 
 // HandleEvent takes one event of a flow.
 func (d *Driver) HandleEvent(e *flow.Event) {
-	d.cur, d.hasInfo = e, false
 	if e.Flow == nil {
 		d.sensorAnomaly(e)
 		return
 	}
+	d.cur, d.hasInfo = e, false
 	if int(e.Slot) >= len(d.states) {
 		d.states = append(d.states, make([]flowState, int(e.Slot)+1-len(d.states))...)
 	}
@@ -284,7 +285,7 @@ func (d *Driver) start(e *flow.Event, s *flowState, matches []*candidate) {
 	first := matches[0]
 	d.settle(e, s, first.index)
 	if len(matches) == 1 && e.Flow.Transport() == flow.UDP {
-		d.counters.Protocols[first.index].Flows++
+		first.count.Flows++
 		parser, err := d.newDatagram(first)
 		if err != nil {
 			d.end(e, s, e.Time, err)
@@ -301,7 +302,7 @@ func (d *Driver) start(e *flow.Event, s *flowState, matches []*candidate) {
 		c.runs = make([]run, 0, len(matches))
 	}
 	for _, m := range matches {
-		d.counters.Protocols[m.index].Flows++
+		m.count.Flows++
 		c.runs = append(c.runs, run{candidate: m})
 	}
 	c.active = len(c.runs)
@@ -364,7 +365,7 @@ func (d *Driver) parse(e *flow.Event, s *flowState, p *payload) {
 		return
 	}
 	d.counters.PayloadDelivered += uint64(len(p.data))
-	d.counters.Protocols[s.candidate].Bytes += uint64(len(p.data))
+	d.all[s.candidate].count.Bytes += uint64(len(p.data))
 	d.out.Begin(p.time, p.side, p.truncated)
 	d.run = nil
 	call := call{op: opParse, candidate: d.all[s.candidate], datagram: s.parser, side: p.side, data: p.data}
@@ -487,14 +488,14 @@ func ParserReasons() []string { return slices.Clone(parserReasons[:]) }
 
 // outcome says why a parser ended, and counts it.
 func (d *Driver) outcome(c *candidate, err error) (reason, detail string) {
-	count := &d.counters.Protocols[c.index]
-	var panicked *parserPanic
+	count := c.count
+	_, panicked := err.(*parserPanic)
 	switch {
 	case errors.Is(err, ErrDone):
 		return parserReasons[parserDone], ""
 	case err == errGap:
 		return parserReasons[parserGap], ""
-	case errors.As(err, &panicked):
+	case panicked:
 		d.counters.ParserPanics++
 		count.Panics++
 		return parserReasons[parserPanicked], clip(err.Error())

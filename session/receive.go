@@ -20,7 +20,7 @@ func (r *receiver) Emit(m *Emission) {
 	}
 	s := &d.states[d.cur.Slot]
 	topic := d.messageTopic(d.all[d.who].first, m.Message.Kind())
-	d.counters.Protocols[d.who].Messages++
+	d.all[d.who].count.Messages++
 	ev := d.prepare(d.cur, s, Application, m.Time)
 	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = m.Start, m.Side, true, m.Message, m.Truncated
 	ev.Topic = topic

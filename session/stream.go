@@ -31,13 +31,13 @@ type run struct {
 	datagram  DatagramParser // of a datagram flow
 	rest      [2][]byte      // what it has not consumed
 	deaf      [2]bool        // by a gap: it hears no more of that side
-	finished  [2]bool        // by FIN
+	silent    [2]bool        // so, or the side has ended, or the run is over
 	over      bool
 	wake      ingest.Timestamp // 0: never
 }
 
 // hears says that the run is to be given bytes of a side.
-func (r *run) hears(side flow.Side) bool { return !r.over && !r.deaf[side] && !r.finished[side] }
+func (r *run) hears(side flow.Side) bool { return !r.silent[side&1] }
 
 // newConn gives the flow a conn.
 func (d *Driver) newConn(s *flowState) *conn {
@@ -102,28 +102,27 @@ func (d *Driver) streamData(e *flow.Event, s *flowState, at at, data []byte) {
 // feed calls a parser with the next bytes of a side. They come straight from the
 // packet unless something was left of those before.
 func (d *Driver) feed(e *flow.Event, s *flowState, c *conn, r *run, at at, data []byte) {
-	d.counters.Protocols[r.candidate.index].Bytes += uint64(len(data))
-	rest := &r.rest[at.side]
+	r.candidate.count.Bytes += uint64(len(data))
+	rest := &r.rest[at.side&1]
 	if len(*rest) > 0 {
 		*rest = d.buffers.appendTo(*rest, data)
 		data = *rest
 	}
-	call := call{op: opFeed, candidate: r.candidate, stream: r.stream, side: at.side, data: data[:len(data):len(data)]}
 	d.out.Begin(at.time, at.side, false)
 	d.run = r
-	err := d.guard(&call)
-	switch left := len(data) - call.n; {
+	n, err := d.guardFeed(r, at.side, data[:len(data):len(data)])
+	switch left := len(data) - n; {
 	case err != nil:
 		d.endRun(e, s, c, r, at.time, err)
-	case left < 0 || call.n < 0:
-		d.endRun(e, s, c, r, at.time, &parserPanic{fmt.Sprintf("parser says that it has consumed %d of %d bytes", call.n, len(data))})
+	case left < 0 || n < 0:
+		d.endRun(e, s, c, r, at.time, &parserPanic{fmt.Sprintf("parser says that it has consumed %d of %d bytes", n, len(data))})
 	case left == 0:
 		if cap(*rest) > 0 {
 			d.buffers.put(*rest)
 			*rest = nil
 		}
 	default:
-		d.keep(e, s, c, r, at, data[call.n:])
+		d.keep(e, s, c, r, at, data[n:])
 	}
 }
 
@@ -168,7 +167,7 @@ func (d *Driver) streamGap(e *flow.Event, s *flowState, at at, n int) {
 			continue
 		}
 		if !unknown {
-			d.counters.Protocols[r.candidate.index].Gaps++
+			r.candidate.count.Gaps++
 		}
 		d.drop(r, at.side)
 		call := call{op: opGap, candidate: r.candidate, stream: r.stream, side: at.side, n: n, action: StopSide}
@@ -183,6 +182,7 @@ func (d *Driver) streamGap(e *flow.Event, s *flowState, at at, n int) {
 			call.action = Continue // it resynchronises without being told
 		}
 		r.deaf[at.side] = call.action != Continue
+		r.silent[at.side] = r.deaf[at.side]
 		if call.action == Stop || r.deaf[0] && r.deaf[1] {
 			d.endRun(e, s, c, r, at.time, errGap)
 		} else if !r.deaf[at.side] {
@@ -204,7 +204,7 @@ func (d *Driver) streamFin(e *flow.Event, s *flowState, at at) {
 		if !r.hears(at.side) {
 			continue
 		}
-		r.finished[at.side] = true
+		r.silent[at.side] = true
 		if r.candidate.streams&handlesFin != 0 {
 			rest := r.rest[at.side]
 			call := call{op: opFin, candidate: r.candidate, stream: r.stream, side: at.side, data: rest[:len(rest):len(rest)]}
@@ -239,7 +239,7 @@ func (d *Driver) streamRst(e *flow.Event, s *flowState, at at) {
 				continue
 			}
 		}
-		r.finished = [2]bool{true, true}
+		r.silent = [2]bool{true, true}
 		d.drop(r, flow.Initiator)
 		d.drop(r, flow.Responder)
 	}
@@ -257,7 +257,7 @@ func (d *Driver) severalParse(e *flow.Event, s *flowState, p *payload) {
 		if r.over {
 			continue
 		}
-		d.counters.Protocols[r.candidate.index].Bytes += uint64(len(p.data))
+		r.candidate.count.Bytes += uint64(len(p.data))
 		call := call{op: opParse, candidate: r.candidate, datagram: r.datagram, side: p.side, data: p.data}
 		d.out.Begin(p.time, p.side, p.truncated)
 		d.run = r
@@ -356,5 +356,6 @@ func (d *Driver) releaseRun(c *conn, r *run, reuse bool) {
 	d.drop(r, flow.Initiator)
 	d.drop(r, flow.Responder)
 	r.stream, r.datagram, r.over, r.wake = nil, nil, true, 0
+	r.silent = [2]bool{true, true}
 	c.active--
 }

@@ -87,7 +87,7 @@ func (w *Watchdog) look() error {
 // nothing any more.
 func (d *Driver) stuck(after time.Duration) error {
 	e := &StuckError{After: after, Protocol: d.all[d.who].protocol.Name, Flow: "unknown"}
-	if d.cur != nil && d.cur.Flow != nil {
+	if d.cur != nil {
 		f := d.cur.Flow
 		src, dst := f.Endpoints()
 		e.Flow = fmt.Sprintf("%v (%v %v > %v)", f.ID(), f.Transport(), src, dst)

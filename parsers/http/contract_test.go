@@ -32,6 +32,7 @@ func contractStreams() []sessiontest.Stream {
 			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x05hello", "\x81\x85....."),
 		sessiontest.Text("lines", "GET / HTTP/1.1\nHost: h\nX: 1\r\n y\n\tz\r\nA : b\r\nnocolon\r\nB: c\rd\r\n\r\n", "HTTP/1.0 200\nContent-Length: 2\n\nok"),
 		sessiontest.Text("junk", get+"hello\r\nGET /a HTTP/1.1\r\n\r\n\x00\x01\x02\nGET /b HTTP/1.1\r\n\r\n", ok+"extra bytes\nmore\r\n"+ok),
+		sessiontest.Text("control characters", get+"\x01\r\nGET /a\x00b HTTP/1.1\r\n\r\n"+get, ok+ok),
 		sessiontest.Text("lengths", "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcPOST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 			ok, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"+get, ok),
 		sessiontest.Text("bad chunk", get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n"+ok, get, ok),
@@ -52,6 +53,12 @@ func contractStreams() []sessiontest.Stream {
 			{Side: session.Responder, Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")},
 			{Side: session.Responder, Gap: 4, Data: []byte("xyz" + ok)},
 			{Side: session.Responder, Gap: -1, Data: []byte("rest\r\n\r\n" + ok)},
+		}},
+		{Name: "gap before a response within a line", Segments: []sessiontest.Segment{
+			{Data: []byte(get)},
+			{Side: session.Responder, Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")},
+			{Side: session.Responder, Gap: 20, Data: []byte("HTTP/1.HTTP/1.1 2HTTP/1.1 200 no\r\n\nend</html>" + ok)},
+			{Side: session.Responder, Gap: -1, Data: []byte("a HTTP/1.1 200 OK\r\n HTTP/1.1 404 No\r\nX HTTP/1.1 204 \r\n\r\n" + ok)},
 		}},
 		sessiontest.Text("long head", "GET /long HTTP/1.1\r\n"+strings.Repeat("X-Field: some value\r\n", 80)+"Content-Length: 3\r\n\r\nabc"+get, ok+ok),
 	}

@@ -16,7 +16,15 @@
 // Which side asks is seen from what it says, message by message. Bytes that
 // cannot begin a message are skipped until a line that does, which is how a
 // connection is taken up in its middle and after a gap; a gap inside a body
-// whose framing tells its length is stepped over instead.
+// whose framing tells its length is stepped over instead. A response is found
+// within a line too, since few bodies end in a line feed: by a whole status line
+// and what follows it. A request is not: after a body without a final line feed
+// the next one is missed.
+//
+// Whether a response has a body depends on its request. Where only responses are
+// captured, one to HEAD that announces a length is taken for one with a body: what
+// follows it on the connection, up to that length, is counted as the body, with
+// the heads that are in it: its head does not tell.
 //
 // Bodies are counted and not kept, unless the configuration says how many bytes
 // of each are wanted. What leaves the length of a message open to more than one

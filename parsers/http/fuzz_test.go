@@ -38,6 +38,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		for _, p := range factories {
+			p := p.PerWorker().(*Factory) // what one run holds is none of the next one's business
 			whole, split := sessiontest.NewStreamRun(p), sessiontest.NewStreamRun(p)
 			_ = whole.Play(pieces(asks, answers, 1<<17, gap))
 			_ = split.Play(pieces(asks, answers, max(int(piece), 1), gap))

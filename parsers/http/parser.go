@@ -22,7 +22,7 @@ const (
 	inRest                   // a body until the connection closes
 	seeking                  // for a message, at a line's start
 	seekingLine              // the same, kept.buf holds a line's beginning
-	seekingEnd               // the same, in the middle of a line
+	seekingEnd               // the same, in the middle of a line; kept.buf holds what may be a response there
 )
 
 // stream is the state of one side.
@@ -153,9 +153,9 @@ func (p *parser) step(side session.Side, s *stream, data []byte, out *session.Ou
 	case seeking:
 		return p.seek(s, data, out)
 	case seekingLine:
-		return p.seekInLine(s, data, out)
+		return p.seekInLine(side, s, data, out)
 	default: // seekingEnd
-		return p.seekLine(s, data)
+		return p.seekLine(side, s, data, out)
 	}
 }
 
@@ -201,7 +201,8 @@ func (p *parser) begin(side session.Side, s *stream, data []byte, out *session.O
 	case o == headOK:
 		return p.headed(side, s, &d.head, d.base, d.spans, data[end:], out)
 	case o == headForeign || !mayBegin(piece):
-		return p.foreign(s, data, out)
+		p.foreign(s, out)
+		return data
 	}
 	s.state, s.first, s.lines = inHead, true, lines{}
 	s.kept = p.shared.keeper.get()
@@ -229,16 +230,14 @@ func mayBegin(b []byte) bool {
 	return true
 }
 
-// foreign skips what begins no message.
-func (p *parser) foreign(s *stream, data []byte, out *session.Output) []byte {
-	p.release(s)
+// foreign goes to seek where something begins no message.
+func (p *parser) foreign(s *stream, out *session.Output) {
 	detail := "between messages"
 	if s.depth == 0 {
 		detail = "before the first message of the side"
 	}
 	out.Anomaly(&skipped, detail)
 	s.state = seeking
-	return data
 }
 
 // moreHead collects a head until it is complete.
@@ -268,9 +267,8 @@ func (p *parser) moreHead(side session.Side, s *stream, data []byte, out *sessio
 	switch {
 	case n < len(piece) || !whole && len(k.buf) == most: // that is all we take
 		if _, o := d.read(k.buf, true, true); o != headOK {
-			p.release(s)
 			out.Anomaly(&longHead, "not even the first line")
-			s.state = seekingEnd
+			p.again(side, s, 0, seekingEnd, out)
 			return rest
 		}
 		d.head.flaws |= flawLong
@@ -289,12 +287,13 @@ func (p *parser) moreHead(side session.Side, s *stream, data []byte, out *sessio
 		d.head = head{}
 		stop, _ := lineEnd(k.buf, 0, len(k.buf)-1)
 		if !d.startLine(k.buf[:stop], false) {
-			return p.foreign(s, rest, out)
+			p.foreign(s, out)
+			p.again(side, s, 0, seeking, out)
 		}
 		return rest
 	case !mayBegin(k.buf):
-		p.foreign(s, nil, out)
-		s.state = seekingEnd
+		p.foreign(s, out)
+		p.again(side, s, 0, seeking, out)
 		return rest
 	default:
 		return rest

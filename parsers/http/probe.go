@@ -59,12 +59,93 @@ func found(b []byte) bool {
 			return true
 		}
 		nl := bytes.IndexByte(b, '\n')
+		line := b
+		if nl >= 0 {
+			line = b[:nl]
+		}
+		if _, v := foundInLine(line, b); v == session.Match {
+			return true
+		}
 		if nl < 0 {
 			return false
 		}
 		b = b[nl+1:]
 	}
 	return false
+}
+
+// maxInLine bounds what is looked at of a response within a line.
+const maxInLine = 256
+
+// versionStart is how a response begins.
+var versionStart = []byte("HTTP/1.")
+
+// foundInLine returns where in a line a response begins, or may begin if more
+// comes; b is the line and what follows it.
+func foundInLine(line, b []byte) (at int, v session.Verdict) {
+	for {
+		i := bytes.Index(line[at:], versionStart)
+		if i < 0 {
+			break
+		}
+		at += i
+		if v, _ := beginsInLine(b[at:]); v != session.No {
+			return at, v
+		}
+		at++
+	}
+	if len(line) < len(b) { // the line has its end
+		return 0, session.No
+	}
+	for n := min(len(versionStart)-1, len(line)); n > 0; n-- {
+		if bytes.HasSuffix(line, versionStart[:n]) {
+			return len(line) - n, session.More
+		}
+	}
+	return 0, session.No
+}
+
+// beginsInLine judges whether b begins with a response and where the part ends
+// that shows it. Bodies quote status lines: what is not at a line's start must be
+// a whole one, and followed by a field or by the end of the head.
+func beginsInLine(b []byte) (v session.Verdict, end int) {
+	const fixed = len("HTTP/1.1 200")
+	switch v := beginsResponse(b); {
+	case v != session.Match:
+		return v, 0
+	case b[fixed-3] < '1' || b[fixed-3] > '5':
+		return session.No, 0
+	}
+	b = b[:min(len(b), maxInLine)]
+	i := fixed
+	for i < len(b) && (b[i] >= ' ' && b[i] != 0x7f || b[i] == '\t') {
+		i++
+	}
+	for _, c := range []byte("\r\n") {
+		switch {
+		case i == len(b):
+			return moreInLine(b), 0
+		case b[i] != c:
+			return session.No, 0
+		}
+		i++
+	}
+	for name := i; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '\r' && i == name, c == ':' && i > name:
+			return session.Match, i + 1
+		case notToken[c] != 0:
+			return session.No, 0
+		}
+	}
+	return moreInLine(b), 0
+}
+
+func moreInLine(b []byte) session.Verdict {
+	if len(b) == maxInLine {
+		return session.No
+	}
+	return session.More
 }
 
 // skipEmpty skips empty lines before a message (RFC 9112 section 2.2).
@@ -126,14 +207,18 @@ func beginsRequest(b []byte, strict bool) session.Verdict {
 		return session.No
 	}
 	line := b[:min(len(b), maxJudged)]
-	if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
-		stop, _ := lineEnd(line, 0, nl)
-		return verdict(isRequestLine(line[:stop], sp) || !strict && withoutVersion(line[:stop], sp))
+	nl := bytes.IndexByte(line, '\n')
+	if nl >= 0 {
+		line = line[:nl]
 	}
 	for _, c := range line[sp+1:] {
 		if c < ' ' && c != '\r' || c == 0x7f {
 			return session.No
 		}
+	}
+	if nl >= 0 {
+		line = bytes.TrimSuffix(line, carriageReturn)
+		return verdict(isRequestLine(line, sp) || !strict && withoutVersion(line, sp))
 	}
 	switch {
 	case len(line) == maxJudged && strict:
