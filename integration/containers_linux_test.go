@@ -89,15 +89,20 @@ func TestCaptureBetweenContainers(t *testing.T) {
 		Image: sensorImage, Cmd: []string{"run", "--config", "/run.yml", "--iface", "eth0"},
 		Env: map[string]string{"FLOWSCOPE_PUBLISH_SERVERS": "nats://" + brokerIP + ":4222"},
 		Files: []testcontainers.ContainerFile{{
-			Reader:            strings.NewReader("sensor: {name: box}\nworkers: 2\npublish: {stream: {mode: create}}\n"),
+			Reader:            strings.NewReader("sensor: {name: box}\nworkers: 2\nsecurity: {user: \"65534\"}\npublish: {stream: {mode: create}}\n"),
 			ContainerFilePath: "/run.yml", FileMode: 0o644,
 		}},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.NetworkMode = container.NetworkMode("container:" + server.GetContainerID())
-			h.CapDrop, h.CapAdd = []string{"ALL"}, []string{"NET_RAW"}
+			h.CapDrop, h.CapAdd = []string{"ALL"}, []string{"NET_RAW", "SETUID", "SETGID"}
 		},
-		WaitingFor: wait.ForLog("msg=capturing"),
+		WaitingFor: wait.ForLog("msg=confined"),
 	})
+	inside, err := sensor.Inspect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkConfined(t, inside.State.Pid)
 	runContainer(ctx, t, testcontainers.ContainerRequest{
 		Image: trafficImage, Cmd: []string{"ask", serverIP, fmt.Sprint(asked)}, Networks: []string{net.Name},
 		WaitingFor: wait.ForExit(),
