@@ -278,7 +278,15 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 	h.method = place{0, uint32(sp)}
 	h.class = classOf(b[:sp])
 	if cut {
+		b = bytes.TrimSuffix(b, carriageReturn)
 		from, to := trim(b, sp+1, len(b))
+		if at := from + bytes.LastIndexByte(b[from:to], ' '); at > from && isVersionStart(b[at+1:to]) {
+			if to-at == len("HTTP/1.1")+1 && isDigit(b[to-1]) {
+				h.version = place{uint32(at + 1), uint32(to)}
+				h.minor = b[to-1] - '0'
+			}
+			from, to = trim(b, from, at)
+		}
 		h.target = place{uint32(from), uint32(to)}
 		return from < to
 	}
@@ -312,6 +320,11 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 	}
 	h.target = place{uint32(from), uint32(to)}
 	return true
+}
+
+// isVersionStart says whether b is a version or the beginning of one.
+func isVersionStart(b []byte) bool {
+	return bytes.HasPrefix(versionStart, b) || bytes.HasPrefix(b, versionStart)
 }
 
 // withoutVersion says whether a line is a request as of HTTP/0.9, or one whose
