@@ -380,7 +380,20 @@ func isToken(b []byte) bool {
 
 // field reads one field line (RFC 9112 section 5.1).
 func (d *decoder) field(b []byte, from, to int) {
-	d.finish()
+	if s := d.last; s != nil && (s.kind == contentLengthField || s.kind == transferEncodingField) {
+		d.finish()
+	}
+	if n, kind, ok := plainName(b[from:]); ok {
+		value, end := from+n+1, to
+		if value < to && b[value] == ' ' { // as nearly always
+			value++
+		}
+		if value < to && (b[value] <= ' ' || b[to-1] <= ' ') {
+			value, end = trim(b, value, to)
+		}
+		d.add(uint32(from), uint32(from+n), uint32(value), uint32(end), kind)
+		return
+	}
 	colon := bytes.IndexByte(b[from:to], ':')
 	if colon <= 0 {
 		d.head.flaws |= flawField
@@ -390,11 +403,6 @@ func (d *decoder) field(b []byte, from, to int) {
 	colon += from
 	name := b[from:colon]
 	end := colon
-	if kind, ok := plainName(b[from:], colon-from); ok {
-		value, valueEnd := trim(b, colon+1, to)
-		d.add(uint32(from), uint32(end), uint32(value), uint32(valueEnd), kind)
-		return
-	}
 	if !isToken(name) {
 		for end > from && (b[end-1] == ' ' || b[end-1] == '\t') {
 			end--
