@@ -44,6 +44,9 @@ type protocolFields struct {
 	// kinds are those of our messages that stand for something on the wire; nil
 	// is all of them.
 	kinds []string
+	// whole says that tshark shows no message without its end: those of ours that
+	// are truncated count where it does.
+	whole bool
 	// split cuts a layer into messages; nil takes it for one.
 	split func(l *tsharkNode) []*tsharkNode
 	// identity is the rule whose values tell messages of a flow apart where the
@@ -56,6 +59,7 @@ type protocolFields struct {
 func fieldLists() map[string]protocolFields {
 	return map[string]protocolFields{
 		"dns":    dnsFields(),
+		"http":   httpFields(),
 		"ntp":    ntpFields(),
 		"snmp":   snmpFields(),
 		"syslog": syslogFields(),
@@ -300,6 +304,8 @@ func (r *fieldResults) compare(capture, name string, list protocolFields, ours [
 	n := r.messages[name]
 	for _, p := range pairs {
 		switch {
+		case p.theirs == nil && list.whole && p.ours.event.Truncated:
+			continue
 		case p.theirs == nil:
 			n[1]++
 		case p.ours == nil:
