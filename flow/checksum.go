@@ -92,12 +92,12 @@ func (d *decoded) transportChecksum(segment []byte, at int) {
 // pseudoHeader sums what stands before a segment of n bytes. The order of the
 // endpoints does not matter, so the key's will do.
 func (d *decoded) pseudoHeader(n int) uint64 {
-	size := 4
-	if d.key.IP6 != 0 {
-		size = 16
+	k := &d.key
+	s := uint64(bits.ReverseBytes32(uint32(n))) + uint64(k.Proto)<<8
+	if k.IP6 == 0 {
+		return s + uint64(binary.LittleEndian.Uint32(k.A[:])) + uint64(binary.LittleEndian.Uint32(k.B[:]))
 	}
-	s := sum(uint64(bits.ReverseBytes32(uint32(n)))+uint64(d.key.Proto)<<8, d.key.A[:size])
-	return sum(s, d.key.B[:size])
+	return sum(sum(s, k.A[:]), k.B[:])
 }
 
 // sum adds bytes to a one's complement sum in 64 bits; the carries go round (RFC
@@ -106,28 +106,37 @@ func (d *decoded) pseudoHeader(n int) uint64 {
 func sum(s uint64, b []byte) uint64 {
 	c := uint64(0)
 	for len(b) >= 64 {
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[16:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[24:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[32:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[40:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[48:]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[56:64]), c)
-		s += c // at most 2^64-2 before, or c is 0
+		a := (*[64]byte)(b)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[:]), 0)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[8:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[16:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[24:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[32:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[40:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[48:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(a[56:]), c)
+		s, _ = bits.Add64(s, 0, c) // at most 2^64-2 before, or c is 0
 		b = b[64:]
 	}
 	for len(b) >= 8 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
-		s += c
+		s, _ = bits.Add64(s, 0, c)
 		b = b[8:]
 	}
-	if len(b) > 0 {
-		var rest [8]byte
-		copy(rest[:], b)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(rest[:]), 0)
-		s += c
+	last := uint64(0) // up to 7 bytes; each piece begins at an even one
+	if len(b) >= 4 {
+		last = uint64(binary.LittleEndian.Uint32(b))
+		b = b[4:]
 	}
+	if len(b) >= 2 {
+		last += uint64(binary.LittleEndian.Uint16(b))
+		b = b[2:]
+	}
+	if len(b) > 0 {
+		last += uint64(b[0])
+	}
+	s, c = bits.Add64(s, last, 0)
+	s, _ = bits.Add64(s, 0, c)
 	return s
 }
 

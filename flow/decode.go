@@ -71,7 +71,11 @@ func (c *decoder) decode(p *ingest.Packet, d *decoded) {
 	d.path.reset()
 	d.truncated, d.checksums, d.verify = false, 0, c.verify
 	h := header{data: p.Data, wire: p.Length}
-	d.outcome = linkHeader(p.Interface.LinkType, &h)
+	if p.Interface.LinkType == linkEthernet && h.plain() {
+		d.outcome = ipv4(&h, d)
+	} else {
+		d.outcome = linkHeader(p.Interface.LinkType, &h)
+	}
 	if d.outcome == Handled {
 		d.outcome = c.walk(&h, d)
 	}
@@ -115,6 +119,16 @@ func (c *decoder) walk(h *header, d *decoded) Outcome {
 		d.hash = c.seed.hash(&d.key)
 	}
 	return o
+}
+
+// plain takes a short way to what nearly all frames hold, an IPv4 header straight
+// after Ethernet's. It says whether this was one; otherwise nothing is peeled.
+func (h *header) plain() bool {
+	if b := h.data; len(b) < 34 || binary.BigEndian.Uint16(b[12:]) != etherIPv4 || b[14]>>4 != 4 {
+		return false
+	}
+	h.advance(14)
+	return true
 }
 
 // header is the next thing to peel: its kind, and the bytes from its start on.

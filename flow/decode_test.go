@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 
@@ -214,7 +216,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(uint32(linkEthernet), udpFrame(f, "10.0.0.1", 1, "10.0.0.2", 2, "x"))
 	f.Add(uint32(linkEthernet), tcpFrame(f, "10.0.0.1", 1, "10.0.0.2", 2, "SA", 5, ""))
 	seedCorpus(f)
-	c := decoder{seed: newSeed()}
+	c := decoder{seed: newSeed(), verify: true}
 	f.Fuzz(func(t *testing.T, link uint32, frame []byte) {
 		p := ingest.Packet{Data: frame[:len(frame):len(frame)], Length: len(frame), Interface: &ingest.Interface{LinkType: ingest.LinkType(link)}}
 		var d decoded
@@ -223,7 +225,25 @@ func FuzzDecode(f *testing.F) {
 		if d.outcome == Handled && (d.payloadLength < len(d.payload) || d.payloadLength < 0) {
 			t.Fatalf("payload of %d bytes, length %d", len(d.payload), d.payloadLength)
 		}
+		sameAsBare(t, &c, &p, &d)
 	})
+}
+
+// sameAsBare holds what was decoded of an Ethernet frame with IPv4 in it, which has
+// a way of its own, to what the packet is without the frame.
+func sameAsBare(t *testing.T, c *decoder, p *ingest.Packet, d *decoded) {
+	if p.Interface.LinkType != linkEthernet || len(p.Data) < 14 || binary.BigEndian.Uint16(p.Data[12:]) != etherIPv4 || len(p.Data) > 14 && p.Data[14]>>4 != 4 {
+		return
+	}
+	bare := ingest.Packet{Data: p.Data[14:], Length: p.Length - 14, Interface: &ingest.Interface{LinkType: linkRaw}}
+	var b decoded
+	c.decode(&bare, &b)
+	if b.outcome != d.outcome || b.truncated != d.truncated || b.checksums != d.checksums {
+		t.Fatalf("outcome %v, truncated %t, checksums %b, bare %v, %t, %b", d.outcome, d.truncated, d.checksums, b.outcome, b.truncated, b.checksums)
+	}
+	if b.outcome == Handled && (b.key != d.key || b.hash != d.hash || b.swapped != d.swapped || b.payloadLength != d.payloadLength || !bytes.Equal(b.payload, d.payload)) {
+		t.Fatalf("key %+v, %d bytes, bare %+v, %d bytes", d.key, d.payloadLength, b.key, b.payloadLength)
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -205,9 +205,11 @@ func (d *decoded) endpoints(proto uint8, src, dst []byte, ip6 uint8) {
 	k := &d.key
 	if ip6 == 0 {
 		k.A, k.B = [16]byte{}, [16]byte{}
+		*(*[4]byte)(k.A[:]) = [4]byte(src)
+		*(*[4]byte)(k.B[:]) = [4]byte(dst)
+	} else {
+		k.A, k.B = [16]byte(src), [16]byte(dst)
 	}
-	copy(k.A[:], src)
-	copy(k.B[:], dst)
 	k.Proto, k.IP6, k.Sub = Transport(proto), ip6, 0
 }
 

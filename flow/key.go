@@ -23,6 +23,12 @@ type Key struct {
 	Scope uint64
 }
 
+// equal is ==, without a call.
+func (k *Key) equal(o *Key) bool {
+	return k.PortA == o.PortA && k.PortB == o.PortB && k.A == o.A && k.B == o.B &&
+		k.Proto == o.Proto && k.IP6 == o.IP6 && k.Sub == o.Sub && k.Scope == o.Scope
+}
+
 func (k *Key) addrA() netip.Addr { return k.addr(&k.A) }
 func (k *Key) addrB() netip.Addr { return k.addr(&k.B) }
 

@@ -42,7 +42,7 @@ func (s *store) find(k *Key, hash uint64) slot {
 			return noSlot
 		}
 		if e>>32 == hash>>32 {
-			if n := slot(uint32(e)) - 1; s.at(n).key == *k {
+			if n := slot(uint32(e)) - 1; s.at(n).key.equal(k) {
 				return n
 			}
 		}

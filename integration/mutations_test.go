@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"flowscope/ingest"
 	"flowscope/session"
@@ -17,15 +18,28 @@ import (
 // that damage strikes packets and not only the file.
 const captureHeader = 24
 
+// What a damaged capture may take: time, events in relation to its size, and memory
+// that stays when all is over.
+const (
+	mutationTime   = time.Minute
+	mutationEvents = 50
+	mutationGrowth = 32 << 20
+)
+
 // TestMutations damages every capture in seeded ways. Whatever comes of it,
-// nothing panics and every packet, flow, byte and event is accounted for.
+// nothing panics or hangs, events and memory stay in bounds, and every packet,
+// flow, byte and event is accounted for.
 func TestMutations(t *testing.T) {
 	seeds := 4
 	if os.Getenv("FLOWSCOPE_LONG") == "1" {
 		seeds = 100
 	}
+	var variants, unreadable int
+	var slowest time.Duration
+	var most float64
+	goroutines, memory := runtime.NumGoroutine(), uint64(0)
 	for _, path := range damagedCaptures(t) {
-		name := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
+		name := captureName(path)
 		t.Run(name, func(t *testing.T) {
 			whole, err := os.ReadFile(path)
 			if err != nil {
@@ -35,18 +49,52 @@ func TestMutations(t *testing.T) {
 				damaged := mutate(whole, uint64(seed))
 				src, err := ingest.NewReader(bytes.NewReader(damaged), name)
 				if err != nil {
+					unreadable++
 					continue // no capture any more
 				}
-				checkEquations(t, recordSource(t, fmt.Sprintf("%s, seed %d", name, seed), src, 1+seed%2))
+				began := time.Now()
+				rec := recordSource(t, fmt.Sprintf("%s, seed %d", name, seed), src, 1+seed%2)
+				took := time.Since(began)
+				checkEquations(t, rec)
 				if err := src.Close(); err != nil {
 					t.Error(err)
+				}
+				size := 0
+				for _, payload := range rec.payloads {
+					size += len(payload)
+				}
+				variants, slowest = variants+1, max(slowest, took)
+				most = max(most, float64(size)/float64(len(damaged)))
+				if took > mutationTime || size > 1<<20+mutationEvents*len(damaged) {
+					t.Errorf("%d bytes give %d bytes of events in %v", len(damaged), size, took)
 				}
 				if t.Failed() {
 					t.Fatalf("with seed %d", seed)
 				}
 			}
 		})
+		if live := liveMemory(); memory == 0 {
+			memory = live
+		} else if live > memory+mutationGrowth {
+			t.Fatalf("%s: %d bytes stay, %d after the first capture", name, live, memory)
+		}
 	}
+	t.Logf("%d variants, %d more no captures any more; the slowest took %v; events of up to %.1f times the bytes of their capture; %d goroutines before, %d after",
+		variants, unreadable, slowest, most, goroutines, runtime.NumGoroutine())
+	if variants < 9*seeds {
+		t.Errorf("only %d variants could be read", variants)
+	}
+	if n := runtime.NumGoroutine(); n > goroutines+10 { // some may just be ending
+		t.Errorf("%d goroutines before, %d after", goroutines, n)
+	}
+}
+
+// liveMemory is how many bytes are reachable.
+func liveMemory() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // damagedCaptures returns the captures of others and our own, which hold every

@@ -94,10 +94,22 @@ func optional(b []byte, key, s string, ascii bool) []byte {
 
 func appendHeaders(b []byte, key string, headers []Header, ascii bool) []byte {
 	b = pack.ArrayHeader(append(b, key...), len(headers))
-	for i := range headers {
-		h := &headers[i]
-		b = text(append(b, pairHeader), h[0], ascii)
-		b = text(b, h[1], ascii)
+	if !ascii {
+		for i := range headers {
+			b = pack.TextString(append(b, pairHeader), headers[i][0])
+			b = pack.TextString(b, headers[i][1])
+		}
+		return b
+	}
+	for i := range headers { // as text does it, but for the calls
+		b = append(b, pairHeader)
+		for _, s := range &headers[i] {
+			if len(s) > 31 {
+				b = pack.String(b, s)
+			} else {
+				b = short(b, s)
+			}
+		}
 	}
 	return b
 }

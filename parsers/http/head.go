@@ -278,7 +278,15 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 	h.method = place{0, uint32(sp)}
 	h.class = classOf(b[:sp])
 	if cut {
+		b = bytes.TrimSuffix(b, carriageReturn)
 		from, to := trim(b, sp+1, len(b))
+		if at := from + bytes.LastIndexByte(b[from:to], ' '); at > from && isVersionStart(b[at+1:to]) {
+			if to-at == len("HTTP/1.1")+1 && isDigit(b[to-1]) {
+				h.version = place{uint32(at + 1), uint32(to)}
+				h.minor = b[to-1] - '0'
+			}
+			from, to = trim(b, from, at)
+		}
 		h.target = place{uint32(from), uint32(to)}
 		return from < to
 	}
@@ -312,6 +320,11 @@ func (d *decoder) requestLine(b []byte, cut bool) bool {
 	}
 	h.target = place{uint32(from), uint32(to)}
 	return true
+}
+
+// isVersionStart says whether b is a version or the beginning of one.
+func isVersionStart(b []byte) bool {
+	return bytes.HasPrefix(versionStart, b) || bytes.HasPrefix(b, versionStart)
 }
 
 // withoutVersion says whether a line is a request as of HTTP/0.9, or one whose
@@ -367,7 +380,20 @@ func isToken(b []byte) bool {
 
 // field reads one field line (RFC 9112 section 5.1).
 func (d *decoder) field(b []byte, from, to int) {
-	d.finish()
+	if s := d.last; s != nil && (s.kind == contentLengthField || s.kind == transferEncodingField) {
+		d.finish()
+	}
+	if n, kind, ok := plainName(b[from:]); ok {
+		value, end := from+n+1, to
+		if value < to && b[value] == ' ' { // as nearly always
+			value++
+		}
+		if value < to && (b[value] <= ' ' || b[to-1] <= ' ') {
+			value, end = trim(b, value, to)
+		}
+		d.add(uint32(from), uint32(from+n), uint32(value), uint32(end), kind)
+		return
+	}
 	colon := bytes.IndexByte(b[from:to], ':')
 	if colon <= 0 {
 		d.head.flaws |= flawField
@@ -377,11 +403,6 @@ func (d *decoder) field(b []byte, from, to int) {
 	colon += from
 	name := b[from:colon]
 	end := colon
-	if kind, ok := plainName(b[from:], colon-from); ok {
-		value, valueEnd := trim(b, colon+1, to)
-		d.add(uint32(from), uint32(end), uint32(value), uint32(valueEnd), kind)
-		return
-	}
 	if !isToken(name) {
 		for end > from && (b[end-1] == ' ' || b[end-1] == '\t') {
 			end--

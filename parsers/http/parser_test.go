@@ -494,6 +494,25 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestCutRequestLine has request lines that a capture does not hold to their end.
+func TestCutRequestLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"GET /a.gif":                 "/a.gif ",
+		"GET /a.gif ":                "/a.gif ",
+		"GET /a.gif H":               "/a.gif ",
+		"GET /a.gif HTTP/1.":         "/a.gif ",
+		"GET /a.gif HTTP/1.1":        "/a.gif HTTP/1.1",
+		"GET /a.gif HTTP/1.1\r":      "/a.gif HTTP/1.1",
+		"GET /a b HTTP/1.0\r\nHost:": "/a b HTTP/1.0",
+		"GET /a Hello":               "/a Hello ",
+	} {
+		requests, _, _, _ := read(t, New(), sessiontest.Text("", line))
+		if len(requests) != 1 || requests[0].Target+" "+requests[0].Version != want {
+			t.Errorf("%q is read as %q, want %s", line, summary(requests, nil), want)
+		}
+	}
+}
+
 // TestPairing has losses: a response must never be given another's request.
 func TestPairing(t *testing.T) {
 	request := func(n int) []byte { return fmt.Appendf(nil, "GET /%d HTTP/1.1\r\n\r\n", n) }
