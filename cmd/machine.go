@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,13 @@ import (
 
 // processors is the number of workers where nothing else is said.
 func processors() int { return runtime.GOMAXPROCS(0) }
+
+// heapBytes is the memory of live and not yet collected objects.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
 
 func hostName() (string, error) {
 	name, err := os.Hostname()

@@ -327,9 +327,10 @@ func (l *live) status() *status.Status {
 	if err != nil {
 		s.Trouble = err.Error()
 	}
+	made := l.publisher.Made()
 	for i, w := range l.pipeline.Workers() {
 		s.Workers = append(s.Workers, status.Worker{
-			Packets: w.Packets, WrongWorker: w.WrongWorker, FlowsActive: w.FlowsActive,
+			Packets: w.Packets, WrongWorker: w.WrongWorker, FlowsActive: w.FlowsActive, Events: made[i],
 			Dropped: l.capture.Sources()[i].(ingest.Lossy).Losses().DroppedKernel,
 		})
 	}
@@ -342,6 +343,12 @@ func (l *live) status() *status.Status {
 			s.Trouble = fmt.Sprintf("interface %s is down", i.Name)
 		}
 	}
+	s.Protocols = map[string]status.Protocol{}
+	for _, p := range l.pipeline.Protocols() {
+		s.Protocols[p.Name] = status.Protocol{Messages: p.Messages, Errors: p.Errors + p.Panics, Gaps: p.Gaps, Bytes: p.Bytes}
+	}
+	s.HeapBytes = heapBytes()
+	s.Queue.InFlight = uint64(l.publisher.InFlight())
 	s.Queue.Bytes, s.Queue.MaxBytes = l.publisher.Heartbeat().QueueBytes, uint64(l.Publish.QueueBytes)
 	return s
 }

@@ -54,14 +54,21 @@ func TestService(t *testing.T) {
 	}
 	s.visit(t)
 	var seen struct {
-		State  string
-		Ledger struct{ Packets struct{ Received uint64 } }
+		State     string
+		HeapBytes uint64 `json:"heap_bytes"`
+		Workers   []struct{ Events uint64 }
+		Protocols map[string]struct{ Messages uint64 }
+		Ledger    struct{ Packets struct{ Received uint64 } }
 	}
 	eventually(t, "packets in /status", func() bool {
 		return json.Unmarshal([]byte(s.get(t, "http://127.0.0.1:9477/status")), &seen) == nil && seen.Ledger.Packets.Received > 10
 	})
-	if seen.State != "capturing" {
-		t.Errorf("state is %q", seen.State)
+	made := uint64(0)
+	for _, w := range seen.Workers {
+		made += w.Events
+	}
+	if seen.State != "capturing" || seen.HeapBytes == 0 || made == 0 || seen.Protocols["dns"].Messages == 0 {
+		t.Errorf("status: %+v", seen)
 	}
 	if metrics := s.get(t, "http://127.0.0.1:9477/metrics"); !strings.Contains(metrics, `flowscope_state{state="capturing"} 1`) {
 		t.Errorf("/metrics:\n%s", metrics)

@@ -338,6 +338,26 @@ func (p *Publisher) Ready() error {
 	return p.transport.ready()
 }
 
+// InFlight returns how many messages were sent and are not acknowledged.
+func (p *Publisher) InFlight() int {
+	if w, ok := p.transport.(interface{ inFlight() int }); ok {
+		return w.inFlight()
+	}
+	return 0
+}
+
+// Made returns how many events each worker has made, those about the sensor not
+// counted.
+func (p *Publisher) Made() []uint64 {
+	p.account.mu.Lock()
+	defer p.account.mu.Unlock()
+	made := make([]uint64, len(p.account.workers))
+	for i := range made {
+		made[i] = p.account.workers[i].made
+	}
+	return made
+}
+
 // Filter replaces which events are left out: events and only of cfg count, the
 // rest of it is not looked at. Workers take the change up at their next tick.
 func (p *Publisher) Filter(cfg Config) error {

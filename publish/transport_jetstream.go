@@ -77,6 +77,13 @@ type jetStream struct {
 	blind    bool // the stream may not be read back
 }
 
+// inFlight returns how many messages the window holds.
+func (t *jetStream) inFlight() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.used
+}
+
 // slot is one message in the window.
 type slot struct {
 	flight *flight // nil: the slot is free
