@@ -20,11 +20,15 @@ func (*parsersCommand) Run(p *process) error {
 		return err
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "PROTOCOL\tTITLE\tTRANSPORTS\tPORTS\tMESSAGES")
+	fmt.Fprintln(w, "PROTOCOL\tTITLE\tTRANSPORTS\tPORTS\tBUFFER\tMESSAGES")
 	for _, f := range p.factories {
 		d := f.Protocol()
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
-			d.Name, d.Title, commas(d.Transports), commas(d.Ports), strings.Join(d.Kinds(), ", "))
+		settings, buffer := d.Settings(), "-"
+		if _, ok := f.(session.SessionParserFactory); ok {
+			buffer = fmt.Sprint(settings.Buffer)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n",
+			d.Name, d.Title, commas(d.Transports), commas(settings.Ports), buffer, strings.Join(d.Kinds(), ", "))
 	}
 	return outputError(w.Flush())
 }

@@ -37,6 +37,8 @@ type Sensor struct {
 type Protocol struct {
 	// Enabled says whether the protocol is parsed. Default true.
 	Enabled bool
+	// Settings are those that every protocol has. Defaults: the factory's.
+	Settings session.Settings
 	// Options is what the factory's Config returned, changed by what was read;
 	// nil if the factory has no options.
 	Options any
@@ -57,7 +59,7 @@ func Default(factories ...session.Factory) *Config {
 		Monitor: defaultMonitor(), Security: defaultSecurity(),
 	}
 	for _, f := range factories {
-		p := &Protocol{Enabled: true, factory: f}
+		p := &Protocol{Enabled: true, Settings: f.Protocol().Settings(), factory: f}
 		if configurable, ok := f.(session.Configurable); ok {
 			p.Options = configurable.Config()
 		}
@@ -80,7 +82,25 @@ func (c *Config) Registry() (*session.Registry, error) {
 		}
 		enabled = append(enabled, f)
 	}
-	return session.NewRegistry(enabled...)
+	registry, err := session.NewRegistry(enabled...)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.Protocols {
+		if !p.Enabled {
+			continue
+		}
+		if registry, err = registry.Configure(p.Name(), p.Settings); err != nil {
+			return nil, fmt.Errorf("protocols.%s: %w", p.Name(), err)
+		}
+	}
+	return registry, nil
+}
+
+// streams says whether it has parsers of streams, which use a buffer.
+func (p *Protocol) streams() bool {
+	_, ok := p.factory.(session.SessionParserFactory)
+	return ok
 }
 
 // configured returns the factory with its options.

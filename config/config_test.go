@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"flowscope/parsers"
+	"flowscope/session"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/configuration.md")
@@ -89,6 +90,11 @@ func TestFileProblems(t *testing.T) {
 		{"no YAML", "flow: [\n", "not YAML: "},
 		{"out of range", "flow:\n  max_flows: 0\n", "c.yml:2:3: flow.max_flows: 0: want 1 to"},
 		{"range below a section", "publish:\n  in_flight:\n    messages: 0\n", "c.yml:3:5: publish.in_flight.messages: 0: want"},
+		{"port 0", "protocols:\n  mdns:\n    ports: [0]\n", "c.yml:3:5: protocols.mdns.ports: want 1 to 65535, got 0"},
+		{"port twice", "protocols:\n  http:\n    ports: [80, 81, 80]\n", "c.yml:3:5: protocols.http.ports: 80 is listed twice"},
+		{"no port", "protocols:\n  http:\n    ports: [65536]\n", "protocols.http.ports: element 1 of the list"},
+		{"small buffer", "protocols:\n  http:\n    buffer: 511\n", "c.yml:3:5: protocols.http.buffer: 511: want 512 to"},
+		{"buffer of datagrams", "protocols:\n  ntp:\n    buffer: 1024\n", "c.yml:3:5: protocols.ntp.buffer: unknown key"},
 		{"option of a protocol", "protocols:\n  dns:\n    max_pending: 0\n", "c.yml:3:5: protocols.dns.max_pending: want 1 to"},
 		{"two logins", "publish:\n  auth:\n    credentials: a\n    nkey_seed: b\n", "c.yml:3:5: publish.auth: credentials and nkey_seed: want one way"},
 		{"switched off", "protocols: {dns: {enabled: false}}\npublish: {only: [dns]}\n", `publish.only: protocol "dns" is switched off`},
@@ -141,7 +147,11 @@ func TestEnvironmentProblems(t *testing.T) {
 }
 
 func TestOptionsReachTheFactories(t *testing.T) {
-	c, err := Load(Sources{Factories: parsers.All(), File: write(t, "protocols:\n  dns: {ports: [5300]}\n  mdns: {enabled: false}\n")})
+	c, err := Load(Sources{
+		Factories: parsers.All(),
+		File:      write(t, "protocols:\n  dns: {ports: [5300], buffer: 4096, max_pending: 7}\n  llmnr: {ports: []}\n  mdns: {enabled: false}\n"),
+		Environ:   []string{"FLOWSCOPE_PROTOCOLS_NTP_PORTS=124,125"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +163,33 @@ func TestOptionsReachTheFactories(t *testing.T) {
 		t.Error("mdns is there")
 	}
 	f, _ := r.Lookup("dns")
-	if got := f.Protocol().Ports; !reflect.DeepEqual(got, []uint16{5300}) {
-		t.Errorf("ports %v", got)
+	if got := reflect.ValueOf(f.(session.Configurable).Config()).Elem().FieldByName("MaxPending").Int(); got != 7 {
+		t.Errorf("max_pending is %d", got)
+	}
+	for name, want := range map[string]session.Settings{
+		"dns": {Ports: []uint16{5300}, Buffer: 4096}, "llmnr": {Buffer: 65536}, "ntp": {Ports: []uint16{124, 125}, Buffer: 65536},
+		"syslog": {Ports: []uint16{514, 601}, Buffer: 65536},
+	} {
+		got, _ := r.Settings(name)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// clashing has an option with the name of one that every protocol has.
+type clashing struct{ session.Configurable }
+
+func (clashing) Config() any {
+	return &struct {
+		Ports string `yaml:"ports" comment:"Others."`
+	}{}
+}
+
+func TestOptionsDoNotClash(t *testing.T) {
+	_, err := Load(Sources{Factories: []session.Factory{clashing{parsers.All()[0].(session.Configurable)}}})
+	if want := "protocols.dns.ports: an option of the protocol's own has the name of one that every protocol has"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

@@ -98,16 +98,51 @@ func protocolKeys(root *key, protocols []*Protocol) *key {
 	for _, p := range protocols {
 		s := newKey(all, p.Name())
 		s.comment = p.factory.Protocol().Title
-		enabled := newKey(s, "enabled")
-		enabled.comment = "Whether the protocol is parsed."
-		enabled.value = reflect.ValueOf(&p.Enabled).Elem()
-		s.keys = append(s.keys, enabled)
+		s.add("enabled", "Whether the protocol is parsed.", &p.Enabled)
+		s.add("ports", p.portsHelp(), &p.Settings.Ports)
+		if p.streams() {
+			s.add("buffer", "Bytes of a side of a stream that wait for the parser; the parser that needs more is ended.", &p.Settings.Buffer)
+		}
 		if p.Options != nil {
 			s.addFields(reflect.ValueOf(p.Options).Elem())
 		}
 		all.keys = append(all.keys, s)
 	}
 	return all
+}
+
+// add adds a key whose value is what v points to.
+func (k *key) add(name, comment string, v any) {
+	child := newKey(k, name)
+	child.comment, child.value = comment, reflect.ValueOf(v).Elem()
+	k.keys = append(k.keys, child)
+}
+
+// portsHelp says what the ports of a protocol are for.
+func (p *Protocol) portsHelp() string {
+	switch d := p.factory.Protocol(); {
+	case d.PortsHelp != "":
+		return d.PortsHelp
+	case d.PortDecides:
+		return "Ports on which the protocol is tried first, and taken for granted when content does not tell."
+	default:
+		return "Ports on which the protocol is tried first; content decides on all."
+	}
+}
+
+// twice returns the first key that stands twice in a section below k.
+func (k *key) twice() (*key, bool) {
+	for i, c := range k.keys {
+		for _, other := range k.keys[:i] {
+			if c.name == other.name {
+				return c, true
+			}
+		}
+		if found, ok := c.twice(); ok {
+			return found, true
+		}
+	}
+	return nil, false
 }
 
 // isValue says whether k is a value and no section.

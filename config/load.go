@@ -33,6 +33,9 @@ type Flag struct {
 func Load(s Sources) (*Config, error) {
 	c := Default(s.Factories...)
 	root := keysOf(c)
+	if k, twice := root.twice(); twice {
+		return nil, Problems{{Text: k.path + ": an option of the protocol's own has the name of one that every protocol has"}}
+	}
 	var problems Problems
 	if s.File != "" {
 		text, err := readFile(s.File)

@@ -81,8 +81,11 @@ func (c *Config) validateProtocols(key string, names []string) error {
 	return nil
 }
 
-// validate checks the options by the factory's own rules.
+// validate checks the settings, and the options by the factory's own rules.
 func (p *Protocol) validate() error {
+	if err := p.Settings.Validate(); err != nil {
+		return err
+	}
 	if v, ok := p.Options.(interface{ Validate() error }); ok {
 		return v.Validate()
 	}

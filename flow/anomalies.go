@@ -1,5 +1,7 @@
 package flow
 
+import "flowscope/ingest"
+
 // anomaly numbers the anomalies that a packet may raise on its flow.
 type anomaly uint8
 
@@ -60,7 +62,7 @@ func Anomalies() []*AnomalyType {
 func (t *Table) raise(a anomaly) { t.raised |= 1 << a }
 
 // sendRaised hands up the anomalies of a packet, after what it carries.
-func (t *Table) sendRaised(n slot, at *waiting) {
+func (t *Table) sendRaised(n slot, side Side, at ingest.Timestamp) {
 	t.handUp()
 	raised := t.raised
 	t.raised = 0
@@ -68,8 +70,8 @@ func (t *Table) sendRaised(n slot, at *waiting) {
 		if raised&(1<<a) == 0 {
 			continue
 		}
-		e := t.begin(n, t.store.at(n), Anomalous, at.packet.Time)
-		e.Side, e.Anomaly = at.side, &anomalyTypes[a]
+		e := t.begin(n, t.store.at(n), Anomalous, at)
+		e.Side, e.Anomaly = side, &anomalyTypes[a]
 		t.send()
 	}
 }

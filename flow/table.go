@@ -46,9 +46,10 @@ type Table struct {
 	event     Event
 	batch     [lookAhead]decoded
 	touched   uint64
-	waiting   []waiting // what is counted and not handed up yet
-	raised    uint32    // anomalies of the packet being handled
-	quoted    decoded   // scratch of quote
+	waiting   []waiting // what is counted and not handed up yet, in room
+	room      [lookAhead]waiting
+	raised    uint32  // anomalies of the packet being handled
+	quoted    decoded // scratch of quote
 
 	counters Counters
 	mu       sync.Mutex // guards shared
@@ -71,6 +72,7 @@ func NewTable(cfg Config, sensor string, next Handler) (*Table, error) {
 		extra:   map[slot]*extra{},
 	}
 	t.event.table = t
+	t.waiting = t.room[:0]
 	t.idles = newIdles(&cfg)
 	t.store.tick = ingest.Timestamp(cfg.TickInterval)
 	t.timers = newTimers(&t.store)
@@ -137,7 +139,8 @@ func (t *Table) handle(packets []ingest.Packet) {
 }
 
 // touch reads what handling the batch will read: first all index entries, then
-// all records, so that the cache misses of each kind overlap. The sum only keeps
+// all records, then what TCP flows have beside, so that the cache misses of each
+// kind overlap. The sum only keeps
 // the reads alive.
 func (t *Table) touch(n int) {
 	var slots [lookAhead]slot
@@ -150,9 +153,19 @@ func (t *Table) touch(n int) {
 			}
 		}
 	}
+	var conns [lookAhead]connRef
+	c := 0
 	for _, n := range slots[:k] {
 		f := t.store.at(n)
 		sum += uint64(f.lastClock) + f.stats.Sides[0].Packets + f.stats.Sides[1].Packets + uint64(f.armed)
+		if f.conn != noConn {
+			conns[c] = f.conn
+			c++
+		}
+	}
+	for _, r := range conns[:c] {
+		n := t.store.conns.at(r)
+		sum += uint64(n.sides[0].next) + uint64(n.sides[1].next) + uint64(n.ends[0].last) + uint64(n.ends[1].last) + uint64(n.isn[0])
 	}
 	t.touched = sum
 }
@@ -342,15 +355,17 @@ func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	if f.state&closing == 0 {
 		f.lastClock = t.clock
 	}
-	w := waiting{p, d, n, side, opened, aborts}
 	if opened || d.key.Proto == UDP || d.key.Proto == TCP {
-		t.waiting = append(t.waiting, w)
+		// Written in place: a copy would wait for what it has just written.
+		t.waiting = t.waiting[:len(t.waiting)+1]
+		w := &t.waiting[len(t.waiting)-1]
+		w.packet, w.d, w.n, w.side, w.opened, w.aborts = p, d, n, side, opened, aborts
 	} else {
 		t.counters.PayloadNoParser += uint64(len(d.payload))
 		t.timers.advance(n)
 	}
 	if t.raised != 0 {
-		t.sendRaised(n, &w)
+		t.sendRaised(n, side, p.Time)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"flowscope/flow"
 )
@@ -46,13 +45,11 @@ func TestConversations(t *testing.T) {
 	} else {
 		t.Log("the larger captures are left out without FLOWSCOPE_LONG=1")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
 	// otherwise are packets that both count, each in its own way.
 	total, agreed, otherwise := uint64(0), uint64(0), uint64(0)
 	for _, name := range slices.Sorted(maps.Keys(captures)) {
 		path := captures[name]
-		want := tsharkConversations(ctx, t, path)
+		want := tsharkConversations(t.Context(), t, path)
 		got := ourConversations(record(t, path, 1))
 		reason, listed := conversationReasons[name]
 		differ := false
@@ -147,6 +144,8 @@ var (
 
 func tsharkConversations(ctx context.Context, tb testing.TB, path string) map[direction]volume {
 	tb.Helper()
+	ctx, cancel := context.WithTimeout(ctx, tsharkTime)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "tshark", "-n", "-q", "-z", "conv,tcp", "-z", "conv,udp", "-r", path)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

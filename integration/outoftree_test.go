@@ -71,7 +71,7 @@ udp 10.0.0.1:40001 reading 9: -2 W at cabin
 		t.Errorf("consumed: -want +got:\n%s", diff)
 	}
 	options := exec.CommandContext(t.Context(), bin+"meter", "config", "default")
-	if out, err := options.Output(); err != nil || !strings.Contains(string(out), "ports: [4321]") {
+	if out, err := options.Output(); err != nil || !strings.Contains(string(out), "ports: [4321]") || !strings.Contains(string(out), "max_waiting: 64") {
 		t.Errorf("%v: the defaults lack the protocol's options:\n%s", err, out)
 	}
 }

@@ -14,6 +14,7 @@ type candidate struct {
 	protocol *Protocol
 	stream   SessionParserFactory  // nil: none
 	datagram DatagramParserFactory // nil: none
+	ports    []uint16
 	buffer   int
 	first    int // first topic of the protocol
 	count    *ProtocolCounters
@@ -22,20 +23,12 @@ type candidate struct {
 	streams, datagrams abilities
 }
 
-func newCandidate(index int, f Factory, first int) *candidate {
-	c := &candidate{index: int16(index), factory: f, protocol: f.Protocol(), first: first}
+func newCandidate(index int, f Factory, first int, s Settings) *candidate {
+	c := &candidate{index: int16(index), factory: f, protocol: f.Protocol(), first: first, ports: s.Ports, buffer: s.Buffer}
 	c.names = []string{c.protocol.Name}
 	c.stream, _ = f.(SessionParserFactory)
 	c.datagram, _ = f.(DatagramParserFactory)
-	if c.buffer = c.protocol.Buffer; c.buffer == 0 {
-		c.buffer = defaultBuffer
-	}
 	return c
-}
-
-// onPort says that the flow uses a well-known port of the protocol.
-func (c *candidate) onPort(s *Sample) bool {
-	return slices.Contains(c.protocol.Ports, s.DstPort) || slices.Contains(c.protocol.Ports, s.SrcPort)
 }
 
 // detector orders the candidates of a transport for a pair of ports. Ports only
@@ -59,14 +52,28 @@ func newDetector(all []*candidate, transport flow.Transport) *detector {
 	}
 	d.orders = append(d.orders, list)
 	for _, c := range list {
-		for _, p := range c.protocol.Ports {
-			if d.byPort[p] == 0 && len(d.orders) < 256 {
-				d.byPort[p] = uint8(len(d.orders))
-				d.orders = append(d.orders, portFirst(list, p))
+		for _, p := range c.ports {
+			if d.byPort[p] == 0 {
+				d.byPort[p] = d.orderOf(portFirst(list, p))
 			}
 		}
 	}
 	return d
+}
+
+// orderOf returns the number of an order of a port, never 0. There are about as many
+// as protocols; of more than fit, the ports have the default one.
+func (d *detector) orderOf(list []*candidate) uint8 {
+	for i := 1; i < len(d.orders); i++ {
+		if slices.Equal(d.orders[i], list) {
+			return uint8(i)
+		}
+	}
+	if len(d.orders) == 256 {
+		return 0
+	}
+	d.orders = append(d.orders, list)
+	return uint8(len(d.orders) - 1)
 }
 
 // any says that some candidate may take a flow, by whether its beginning was seen.
@@ -87,7 +94,7 @@ func portFirst(list []*candidate, port uint16) []*candidate {
 }
 
 func boolRank(c *candidate, port uint16) int {
-	if slices.Contains(c.protocol.Ports, port) {
+	if slices.Contains(c.ports, port) {
 		return 0
 	}
 	return 1
@@ -132,7 +139,7 @@ func (d *Driver) decide(list []*candidate, s *Sample, final bool) decision {
 			}
 		case More:
 			undecided++
-			if byPort == nil && c.protocol.PortDecides && c.onPort(s) {
+			if byPort == nil && c.protocol.PortDecides && s.OnPort(c.protocol) {
 				byPort = c
 			}
 		}

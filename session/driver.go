@@ -90,7 +90,9 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 		if w, ok := f.(PerWorker); ok {
 			f = w.PerWorker()
 		}
-		c := newCandidate(i, f, registry.first[f.Protocol().Name])
+		name := f.Protocol().Name
+		settings, _ := registry.Settings(name)
+		c := newCandidate(i, f, registry.first[name], settings)
 		d.all = append(d.all, c)
 		d.counters.Protocols = append(d.counters.Protocols, ProtocolCounters{Name: c.protocol.Name})
 		if c.datagram != nil {

@@ -1,6 +1,10 @@
 package session
 
-import "flowscope/flow"
+import (
+	"slices"
+
+	"flowscope/flow"
+)
 
 // Protocol describes a protocol to the registry, to detection and to users.
 type Protocol struct {
@@ -10,9 +14,12 @@ type Protocol struct {
 	Title string
 	// Transports lists what the protocol runs over.
 	Transports []flow.Transport
-	// Ports are the well-known ports. They order the candidates; content
-	// decides.
+	// Ports are the well-known ports, if configuration names no others. They
+	// order the candidates; content decides.
 	Ports []uint16
+	// PortsHelp says in the configuration what the ports are for; "" stands for
+	// a general text.
+	PortsHelp string
 	// PortDecides says that a flow on one of Ports is of this protocol although
 	// its probe cannot tell: for protocols without a recognisable start. The
 	// probe can still refuse.
@@ -21,8 +28,8 @@ type Protocol struct {
 	// beginning was not seen: such flows are probed too.
 	Resyncs bool
 	// Buffer is how many bytes per side the driver keeps for a stream parser
-	// that did not consume them; 0 stands for 64 KiB. A parser that needs more
-	// ends with reason buffer_overflow.
+	// that did not consume them, if configuration does not say; 0 stands for
+	// 64 KiB. A parser that needs more ends with reason buffer_overflow.
 	Buffer int
 	// Messages holds one value of each message type, for its kind and for
 	// decoding: a pointer to the struct that carries the msgpack tags.
@@ -82,6 +89,18 @@ type Sample struct {
 	SrcPort, DstPort uint16
 	// Transport is what carries it.
 	Transport flow.Transport
+
+	ports []uint16 // those of the protocol that is asked; nil: its own
+}
+
+// OnPort says that the flow uses a port of the protocol: one that is configured for
+// it, or one of Protocol.Ports.
+func (s *Sample) OnPort(p *Protocol) bool {
+	ports := s.ports
+	if ports == nil {
+		ports = p.Ports
+	}
+	return slices.Contains(ports, s.DstPort) || slices.Contains(ports, s.SrcPort)
 }
 
 // Factory describes a protocol and recognises it. A factory also implements
@@ -114,8 +133,9 @@ type DatagramParserFactory interface {
 // own.
 type Configurable interface {
 	Factory
-	// Config returns a pointer to a struct with yaml tags that holds the
-	// factory's present options; it is a copy, to be changed and handed to
+	// Config returns a pointer to a struct with yaml tags, other ones than those
+	// of every protocol (enabled, ports, buffer), that holds the factory's present
+	// options; it is a copy, to be changed and handed to
 	// WithConfig. If it has a method Validate() error, that is called.
 	Config() any
 	// WithConfig returns a new factory with these options.

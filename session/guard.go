@@ -128,6 +128,7 @@ func (c *call) parser() any {
 // ask probes, if need be from the view of either side: bytes of one side do not
 // refute what those of the other say. A probe that panics says no.
 func (d *Driver) ask(c *candidate, s *Sample) Verdict {
+	s.ports = c.ports
 	verdict := d.askOnce(c, s)
 	if verdict == No && len(s.Other) > 0 {
 		s.turn()

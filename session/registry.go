@@ -35,7 +35,8 @@ type Topic struct {
 type Registry struct {
 	factories []Factory
 	topics    []Topic
-	first     map[string]int // protocol → its first topic
+	first     map[string]int      // protocol → its first topic
+	settings  map[string]Settings // of protocols whose own do not hold; never changed
 }
 
 // NewRegistry checks the factories and returns a registry of them.
@@ -156,7 +157,11 @@ func (r *Registry) Names() []string {
 
 // With returns a registry with more factories at the end.
 func (r *Registry) With(factories ...Factory) (*Registry, error) {
-	return NewRegistry(append(slices.Clone(r.factories), factories...)...)
+	all, err := NewRegistry(append(slices.Clone(r.factories), factories...)...)
+	if err != nil {
+		return nil, err
+	}
+	return all.configured(r.settings), nil
 }
 
 // Without returns a registry without the named protocols; a name that is not in
@@ -193,5 +198,9 @@ func (r *Registry) keep(want func(string) bool) (*Registry, error) {
 			kept = append(kept, f)
 		}
 	}
-	return NewRegistry(kept...)
+	some, err := NewRegistry(kept...)
+	if err != nil {
+		return nil, err
+	}
+	return some.configured(r.settings), nil
 }

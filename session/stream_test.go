@@ -171,11 +171,12 @@ const (
 // newStreamRig opens a flow from port 1000 to port 7 by a segment with these flags.
 func newStreamRig(t testing.TB, cfg session.Config, flags byte, factories ...session.Factory) *streamRig {
 	t.Helper()
-	r := &streamRig{t: t}
-	registry, err := session.NewRegistry(factories...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return newStreamRigOf(t, cfg, flags, registryOf(t, factories...))
+}
+
+func newStreamRigOf(t testing.TB, cfg session.Config, flags byte, registry *session.Registry) *streamRig {
+	t.Helper()
+	r, err := &streamRig{t: t}, error(nil)
 	r.driver, err = session.NewDriver(cfg, registry, session.Identity{Sensor: "s", Run: "r"}, &r.log)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -14,9 +13,6 @@ const (
 
 // Config holds the options of the DNS factory.
 type Config struct {
-	// Ports are the ports on which a damaged message is still taken for DNS;
-	// on others it must be flawless. Default: 53.
-	Ports []uint16 `yaml:"ports" comment:"Ports on which a damaged message is still taken for DNS; on others it must be flawless."`
 	// UnansweredAfter is how long after its first query a transaction is
 	// reported as unanswered, at most one minute. Default: 10s.
 	UnansweredAfter time.Duration `yaml:"unanswered_after" comment:"How long after its first query a transaction is reported as unanswered, at most 1m."`
@@ -28,22 +24,11 @@ type Config struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Ports: []uint16{53}, UnansweredAfter: 10 * time.Second, MaxPending: 1024}
+	return Config{UnansweredAfter: 10 * time.Second, MaxPending: 1024}
 }
 
 // Validate says what is wrong with the options.
 func (c *Config) Validate() error {
-	if len(c.Ports) == 0 {
-		return fmt.Errorf("ports: want at least one")
-	}
-	for i, p := range c.Ports {
-		if p == 0 {
-			return fmt.Errorf("ports: want 1 to 65535, got 0")
-		}
-		if slices.Contains(c.Ports[:i], p) {
-			return fmt.Errorf("ports: %d is listed twice", p)
-		}
-	}
 	if c.UnansweredAfter <= 0 || c.UnansweredAfter > maxUnansweredAfter {
 		return fmt.Errorf("unanswered_after: want more than 0 and at most %v, got %v", maxUnansweredAfter, c.UnansweredAfter)
 	}

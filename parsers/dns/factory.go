@@ -3,7 +3,6 @@ package dns
 import (
 	"fmt"
 	"hash/maphash"
-	"slices"
 
 	"flowscope/session"
 )
@@ -81,7 +80,8 @@ func newFactory(c Config) *Factory {
 			Name:       "dns",
 			Title:      "Domain Name System",
 			Transports: []session.Transport{session.UDP, session.TCP},
-			Ports:      c.Ports,
+			Ports:      []uint16{53},
+			PortsHelp:  "Ports on which a damaged message is still taken for DNS; on others it must be flawless.",
 			Resyncs:    true,
 			Buffer:     streamBuffer,
 			Messages:   []session.Message{new(Query), new(Response), new(Unanswered)},
@@ -110,7 +110,6 @@ func (f *Factory) PerWorker() session.Factory {
 // Config implements session.Configurable; it returns a *Config.
 func (f *Factory) Config() any {
 	c := f.shared.config
-	c.Ports = slices.Clone(c.Ports)
 	return &c
 }
 
@@ -123,16 +122,13 @@ func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("dns: %w", err)
 	}
-	own := *c
-	own.Ports = slices.Clone(c.Ports)
-	return newFactory(own), nil
+	return newFactory(*c), nil
 }
 
 // MulticastFactory makes parsers of mDNS or LLMNR. They have no options, and
 // they do not pair queries with responses: those travel in different flows.
 type MulticastFactory struct {
 	description session.Protocol
-	port        uint16
 	shared      *protocol
 }
 
@@ -154,10 +150,10 @@ func newMulticast(name, title string, port uint16, shared *protocol) *MulticastF
 			Title:      title,
 			Transports: []session.Transport{session.UDP},
 			Ports:      []uint16{port},
+			PortsHelp:  "Ports on which a plausible header is enough; on others nothing is taken for it.",
 			Messages:   []session.Message{new(Query), new(Response)},
 			Anomalies:  []*session.AnomalyType{&malformed},
 		},
-		port:   port,
 		shared: shared,
 	}
 }

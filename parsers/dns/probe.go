@@ -2,7 +2,6 @@ package dns
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"flowscope/session"
 )
@@ -11,8 +10,7 @@ import (
 // is enough (of streams that of the first message); on others the whole message must be flawless and ordinary. The
 // ports of mDNS, LLMNR and the NetBIOS name service belong to those.
 func (f *Factory) Probe(s *session.Sample) session.Verdict {
-	ports := f.shared.config.Ports
-	known := slices.Contains(ports, s.DstPort) || slices.Contains(ports, s.SrcPort)
+	known := s.OnPort(&f.description)
 	switch {
 	case s.Transport != session.UDP:
 		return f.probeStream(s, known)
@@ -28,7 +26,7 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 // Probe implements session.Factory: a plausible header on the protocol's port,
 // unless the other port is that of DNS.
 func (f *MulticastFactory) Probe(s *session.Sample) session.Verdict {
-	if s.Transport != session.UDP || s.SrcPort != f.port && s.DstPort != f.port {
+	if s.Transport != session.UDP || !s.OnPort(&f.description) {
 		return session.No
 	}
 	if s.SrcPort == 53 || s.DstPort == 53 {

@@ -76,10 +76,6 @@ func TestConfig(t *testing.T) {
 		want   string // part of the error, "" for none
 	}{
 		{"default", func(*Config) {}, ""},
-		{"own ports", func(c *Config) { c.Ports = []uint16{53, 10053} }, ""},
-		{"no ports", func(c *Config) { c.Ports = nil }, "ports"},
-		{"port 0", func(c *Config) { c.Ports = []uint16{0} }, "ports"},
-		{"port twice", func(c *Config) { c.Ports = []uint16{53, 53} }, "ports"},
 		{"no time", func(c *Config) { c.UnansweredAfter = 0 }, "unanswered_after"},
 		{"too long", func(c *Config) { c.UnansweredAfter = time.Hour }, "unanswered_after"},
 		{"none pending", func(c *Config) { c.MaxPending = 0 }, "max_pending"},
@@ -102,9 +98,6 @@ func TestConfig(t *testing.T) {
 			}
 			if diff := cmp.Diff(c, g.(*Factory).Config()); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
-			}
-			if diff := cmp.Diff(c.Ports, g.Protocol().Ports); diff != "" {
-				t.Errorf("ports (-want +got)\n%s", diff)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package http
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -18,10 +17,6 @@ const (
 
 // Config holds the options of the HTTP factory.
 type Config struct {
-	// Ports are those on which HTTP is tried first, and on which a connection
-	// that is picked up in the middle of a message is taken for HTTP. Default: 80, 8080, 8000,
-	// 8008, 8888, 3128, 5985.
-	Ports []uint16 `yaml:"ports" comment:"Ports on which HTTP is tried first, and on which what is picked up in its middle is taken for HTTP; its messages are recognised on all others too."`
 	// MaxHeadBytes is how much of a message's head is read, in bytes; of the rest
 	// only the framing counts. Default: 65536.
 	MaxHeadBytes int `yaml:"max_head_bytes" comment:"How much of a message's head is published, in bytes; beyond that only its framing is read."`
@@ -46,7 +41,6 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Ports:        []uint16{80, 8080, 8000, 8008, 8888, 3128, 5985},
 		MaxHeadBytes: 1 << 16,
 		MaxHeaders:   256,
 		MaxPending:   256,
@@ -57,14 +51,6 @@ func DefaultConfig() Config {
 
 // Validate says what is wrong with the options.
 func (c *Config) Validate() error {
-	for i, p := range c.Ports {
-		if p == 0 {
-			return fmt.Errorf("ports: want 1 to 65535, got 0")
-		}
-		if slices.Contains(c.Ports[:i], p) {
-			return fmt.Errorf("ports: %d is listed twice", p)
-		}
-	}
 	for _, s := range c.Secrets {
 		if secretNames[strings.ToLower(s)] == 0 {
 			return fmt.Errorf("secrets: %q is none of authorization, proxy-authorization, cookie, set-cookie", s)

@@ -54,6 +54,7 @@ func contractStreams() []sessiontest.Stream {
 			{Side: session.Responder, Gap: 4, Data: []byte("xyz" + ok)},
 			{Side: session.Responder, Gap: -1, Data: []byte("rest\r\n\r\n" + ok)},
 		}},
+		{Name: "after a keep-alive", Midstream: true, Segments: []sessiontest.Segment{{Data: []byte("\x00")}, {Data: []byte(get)}}},
 		{Name: "gap before a response within a line", Segments: []sessiontest.Segment{
 			{Data: []byte(get)},
 			{Side: session.Responder, Data: []byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")},

@@ -36,9 +36,9 @@ func (p *parser) fillResponse(s *stream, m *message, out *session.Output) (cut b
 	r.Status, r.Reason = m.head.status, str(m.head.reason.of(m.base))
 	r.Server = m.value(serverField)
 	r.Location = m.value(locationField)
-	r.Request, r.Elapsed = nil, nil
+	r.Request, r.Elapsed, r.asked = nil, nil, false
 	if m.asked != nil {
-		sc.line = m.asked.line()
+		sc.line, r.asked = m.asked.line(), m.asked.ascii
 		r.Request = &sc.line
 		cut = cut || m.asked.cut
 		if sc.elapsed = int64(s.start - m.asked.start); sc.elapsed >= 0 {

@@ -135,7 +135,7 @@ func (r *Response) AppendMsgpack(b []byte) []byte {
 	b = optional(b, keyServer, r.Server, r.ascii)
 	b = optional(b, keyLocation, r.Location, r.ascii)
 	if r.Request != nil {
-		b = r.Request.append(append(b, keyRequest...))
+		b = r.Request.append(append(b, keyRequest...), r.asked)
 	}
 	if r.Elapsed != nil {
 		b = pack.Int(append(b, keyElapsed...), *r.Elapsed)
@@ -181,11 +181,11 @@ func (m *Message) appendPairs(b []byte) []byte {
 	return pack.Uint(append(b, keyDepth...), uint64(m.Depth))
 }
 
-func (l *RequestLine) append(b []byte) []byte {
+func (l *RequestLine) append(b []byte, ascii bool) []byte {
 	b = pack.MapHeader(b, 1+count(l.Target != "")+count(l.Host != ""))
-	b = text(append(b, keyMethod...), l.Method, false)
-	b = optional(b, keyTarget, l.Target, false)
-	return optional(b, keyHost, l.Host, false)
+	b = text(append(b, keyMethod...), l.Method, ascii)
+	b = optional(b, keyTarget, l.Target, ascii)
+	return optional(b, keyHost, l.Host, ascii)
 }
 
 func (i *Interim) append(b []byte) []byte {

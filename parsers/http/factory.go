@@ -75,7 +75,8 @@ func newFactory(c Config) *Factory {
 			Name:       "http",
 			Title:      "Hypertext Transfer Protocol, versions 1.0 and 1.1",
 			Transports: []session.Transport{session.TCP},
-			Ports:      c.Ports,
+			Ports:      []uint16{80, 8080, 8000, 8008, 8888, 3128, 5985},
+			PortsHelp:  "Ports on which HTTP is tried first, and on which what is picked up in its middle is taken for HTTP; its messages are recognised on all others too.",
 			// A connection that is picked up in the middle of a body shows nothing of HTTP
 			// before its next message.
 			PortDecides: true,
@@ -120,6 +121,6 @@ func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
 
 func (c *Config) clone() Config {
 	own := *c
-	own.Ports, own.Secrets = slices.Clone(c.Ports), slices.Clone(c.Secrets)
+	own.Secrets = slices.Clone(c.Secrets)
 	return own
 }

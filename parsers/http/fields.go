@@ -85,7 +85,7 @@ func colon(x uint64) uint64 {
 // plainName finds the colon of a line at the start of b, and is isToken and kindOf
 // for what is before it, if that are letters and hyphens, up to 23, and enough
 // bytes follow: eight at a time. With the colon found here and not before, a message
-// of ten fields takes 8,800 instructions instead of 9,550.
+// of ten fields takes 750 instructions less than 9,550.
 func plainName(b []byte) (n int, kind fieldKind, ok bool) {
 	if len(b) < 24 {
 		return 0, 0, false

@@ -40,6 +40,7 @@ type Message struct {
 	Depth uint32 `msgpack:"depth"`
 
 	ascii  bool // the head is all ASCII
+	asked  bool // so is Response.Request
 	length uint64
 }
 

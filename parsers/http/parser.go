@@ -480,7 +480,7 @@ func (p *parser) ask(side session.Side, s *stream, h *head, base []byte, spans [
 	if w == nil {
 		return
 	}
-	w.start, w.depth, w.side, w.class = s.start, s.depth, side, h.class
+	w.start, w.depth, w.side, w.class, w.ascii = s.start, s.depth, side, h.class, h.ascii
 	room := min(maxKeptAll-q.bytes, p.shared.keeper.max-p.shared.keeper.held)
 	q.keep(w, room, h.method.of(base), h.target.of(base), valueOf(h, base, spans, hostField))
 	p.settle()

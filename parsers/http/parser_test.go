@@ -494,6 +494,19 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestKeepAlive picks a connection up at a keep-alive probe, whose octet stands
+// where the next request begins (RFC 9293 section 3.8.4).
+func TestKeepAlive(t *testing.T) {
+	s := sessiontest.Stream{Midstream: true, Segments: []sessiontest.Segment{{Data: []byte{0}}, {Data: []byte("GET / HTTP/1.1\r\n\r\n")}}}
+	requests, _, _, _ := read(t, New(), s)
+	if got := summary(requests, nil); len(got) != 1 || got[0] != "GET / 0" {
+		t.Errorf("%q", got)
+	}
+	if v := New().Probe(&session.Sample{Data: []byte("\x00GET / HTTP/1.1\r\n\r\n"), Midstream: true, Transport: session.TCP}); v != session.Match {
+		t.Errorf("verdict %d", v)
+	}
+}
+
 // TestCutRequestLine has request lines that a capture does not hold to their end.
 func TestCutRequestLine(t *testing.T) {
 	for line, want := range map[string]string{

@@ -55,7 +55,7 @@ func almost(b []byte) bool {
 // found says whether a message begins in any line of b.
 func found(b []byte) bool {
 	for len(b) > 0 {
-		if begins(b, true) == session.Match {
+		if b = bytes.TrimLeft(b, "\x00"); begins(b, true) == session.Match { // see seek
 			return true
 		}
 		nl := bytes.IndexByte(b, '\n')

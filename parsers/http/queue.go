@@ -24,6 +24,7 @@ type waiting struct {
 	side   session.Side
 	class  methodClass
 	cut    bool // less is kept than there was
+	ascii  bool // raw is known to be ASCII
 }
 
 // waitingSize is what an entry takes beside raw.

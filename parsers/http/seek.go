@@ -8,6 +8,9 @@ import (
 
 // seek looks for a message at a line's start.
 func (p *parser) seek(s *stream, data []byte, out *session.Output) []byte {
+	if data[0] == 0 { // the octet of a TCP keep-alive, before the first byte seen
+		return data[1:]
+	}
 	switch begins(data, true) {
 	case session.Match:
 		s.state = between

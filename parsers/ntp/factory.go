@@ -1,9 +1,6 @@
 package ntp
 
 import (
-	"fmt"
-	"slices"
-
 	"flowscope/session"
 )
 
@@ -19,33 +16,29 @@ var malformed = session.AnomalyType{
 // goroutine; PerWorker makes a factory for another.
 type Factory struct {
 	description session.Protocol
-	config      Config
 	scratch     *scratch
 }
 
 var (
 	_ session.DatagramParserFactory = (*Factory)(nil)
-	_ session.Configurable          = (*Factory)(nil)
 	_ session.PerWorker             = (*Factory)(nil)
 )
 
-// New returns the factory of protocol ntp with the default options.
-func New() *Factory { return newFactory(DefaultConfig()) }
-
-func newFactory(c Config) *Factory {
+// New returns the factory of protocol ntp.
+func New() *Factory {
 	return &Factory{
 		description: session.Protocol{
 			Name:       "ntp",
 			Title:      "Network Time Protocol",
 			Transports: []session.Transport{session.UDP},
-			Ports:      c.Ports,
+			Ports:      []uint16{123},
+			PortsHelp:  "Ports on which a plausible header is enough; on others only an ordinary request or reply is taken for NTP.",
 			Messages: []session.Message{
 				new(Client), new(Server), new(SymmetricActive), new(SymmetricPassive), new(Broadcast),
 				new(Control), new(Private), new(Reserved),
 			},
 			Anomalies: []*session.AnomalyType{&malformed},
 		},
-		config:  c,
 		scratch: new(scratch),
 	}
 }
@@ -61,19 +54,4 @@ func (f *Factory) PerWorker() session.Factory {
 	own := *f
 	own.scratch = new(scratch)
 	return &own
-}
-
-// Config implements session.Configurable; it returns a *Config.
-func (f *Factory) Config() any { return &Config{Ports: slices.Clone(f.config.Ports)} }
-
-// WithConfig implements session.Configurable; it takes a *Config.
-func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
-	c, ok := cfg.(*Config)
-	if !ok {
-		return nil, fmt.Errorf("ntp: options are a %T, want an *ntp.Config", cfg)
-	}
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("ntp: %w", err)
-	}
-	return newFactory(Config{Ports: slices.Clone(c.Ports)}), nil
 }

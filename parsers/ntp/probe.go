@@ -2,7 +2,6 @@ package ntp
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"flowscope/session"
 )
@@ -13,7 +12,7 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 	if s.Transport != session.UDP {
 		return session.No
 	}
-	known := slices.Contains(f.config.Ports, s.DstPort) || slices.Contains(f.config.Ports, s.SrcPort)
+	known := s.OnPort(&f.description)
 	if known && plausible(s.Data) || !known && ordinary(s.Data) {
 		return session.Match
 	}

@@ -68,19 +68,3 @@ func TestCorpusDetection(t *testing.T) {
 		t.Errorf("only %d datagrams matched", matched)
 	}
 }
-
-func TestConfig(t *testing.T) {
-	f, err := New().WithConfig(&Config{Ports: []uint16{1123}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &session.Sample{Data: unhex(t, "26 02 0007 0000 0000 0000 0000"), DstPort: 1123, Transport: session.UDP}
-	if f.Probe(s) != session.Match {
-		t.Error("the configured port is not one of its own")
-	}
-	for _, c := range []any{&Config{}, &Config{Ports: []uint16{0}}, &Config{Ports: []uint16{1, 1}}, Config{Ports: []uint16{1}}} {
-		if _, err := New().WithConfig(c); err == nil {
-			t.Errorf("%v is taken", c)
-		}
-	}
-}

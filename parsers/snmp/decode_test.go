@@ -151,7 +151,7 @@ func TestMessages(t *testing.T) {
 
 // TestCommunities wants them only if the options say so.
 func TestCommunities(t *testing.T) {
-	f, err := New().WithConfig(&Config{Ports: []uint16{161}, Communities: true})
+	f, err := New().WithConfig(&Config{Communities: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package snmp
 
 import (
 	"fmt"
-	"slices"
 
 	"flowscope/session"
 )
@@ -38,7 +37,8 @@ func newFactory(c Config) *Factory {
 			Name:       "snmp",
 			Title:      "Simple Network Management Protocol",
 			Transports: []session.Transport{session.UDP},
-			Ports:      c.Ports,
+			Ports:      []uint16{161, 162},
+			PortsHelp:  "Ports on which a plausible beginning is enough; on others the message must be whole.",
 			Messages: []session.Message{
 				new(Get), new(GetNext), new(GetBulk), new(Set), new(Response), new(Trap), new(Inform), new(Report), new(Encrypted),
 			},
@@ -67,7 +67,6 @@ func (f *Factory) PerWorker() session.Factory {
 // Config implements session.Configurable; it returns a *Config.
 func (f *Factory) Config() any {
 	c := f.config
-	c.Ports = slices.Clone(c.Ports)
 	return &c
 }
 
@@ -77,10 +76,5 @@ func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
 	if !ok {
 		return nil, fmt.Errorf("snmp: options are a %T, want an *snmp.Config", cfg)
 	}
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("snmp: %w", err)
-	}
-	own := *c
-	own.Ports = slices.Clone(c.Ports)
-	return newFactory(own), nil
+	return newFactory(*c), nil
 }

@@ -1,8 +1,6 @@
 package snmp
 
 import (
-	"slices"
-
 	"flowscope/session"
 )
 
@@ -12,7 +10,7 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 	if s.Transport != session.UDP {
 		return session.No
 	}
-	known := slices.Contains(f.config.Ports, s.DstPort) || slices.Contains(f.config.Ports, s.SrcPort)
+	known := s.OnPort(&f.description)
 	if plausible(s.Data, known) {
 		return session.Match
 	}

@@ -170,11 +170,3 @@ func TestProbe(t *testing.T) {
 		t.Errorf("a server that speaks first: verdict %d", got)
 	}
 }
-
-func TestConfig(t *testing.T) {
-	for _, c := range []any{&Config{}, &Config{Ports: []uint16{0}}, &Config{Ports: []uint16{1, 1}}, Config{Ports: []uint16{1}}} {
-		if _, err := New().WithConfig(c); err == nil {
-			t.Errorf("%v is taken", c)
-		}
-	}
-}

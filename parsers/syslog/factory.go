@@ -1,9 +1,6 @@
 package syslog
 
 import (
-	"fmt"
-	"slices"
-
 	"flowscope/session"
 )
 
@@ -19,33 +16,29 @@ var malformed = session.AnomalyType{
 // goroutine; PerWorker makes a factory for another.
 type Factory struct {
 	description session.Protocol
-	config      Config
 	scratch     *scratch
 }
 
 var (
 	_ session.DatagramParserFactory = (*Factory)(nil)
 	_ session.SessionParserFactory  = (*Factory)(nil)
-	_ session.Configurable          = (*Factory)(nil)
 	_ session.PerWorker             = (*Factory)(nil)
 )
 
-// New returns the factory of protocol syslog with the default options.
-func New() *Factory { return newFactory(DefaultConfig()) }
-
-func newFactory(c Config) *Factory {
+// New returns the factory of protocol syslog.
+func New() *Factory {
 	return &Factory{
 		description: session.Protocol{
 			Name:        "syslog",
 			Title:       "Syslog",
 			Transports:  []session.Transport{session.UDP, session.TCP},
-			Ports:       c.Ports,
+			Ports:       []uint16{514, 601},
+			PortsHelp:   "Ports on which a priority is enough, and over UDP any text; on others a message must begin in one of the two formats.",
 			PortDecides: true,
 			Resyncs:     true,
 			Messages:    []session.Message{new(Message)},
 			Anomalies:   []*session.AnomalyType{&malformed},
 		},
-		config:  c,
 		scratch: new(scratch),
 	}
 }
@@ -64,19 +57,4 @@ func (f *Factory) PerWorker() session.Factory {
 	own := *f
 	own.scratch = new(scratch)
 	return &own
-}
-
-// Config implements session.Configurable; it returns a *Config.
-func (f *Factory) Config() any { return &Config{Ports: slices.Clone(f.config.Ports)} }
-
-// WithConfig implements session.Configurable; it takes a *Config.
-func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
-	c, ok := cfg.(*Config)
-	if !ok {
-		return nil, fmt.Errorf("syslog: options are a %T, want a *syslog.Config", cfg)
-	}
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("syslog: %w", err)
-	}
-	return newFactory(Config{Ports: slices.Clone(c.Ports)}), nil
 }

@@ -2,7 +2,6 @@ package syslog
 
 import (
 	"bytes"
-	"slices"
 
 	"flowscope/session"
 )
@@ -11,7 +10,7 @@ import (
 // 5424 or a time is syslog on any port; on the configured ones a priority is
 // enough, and over UDP a text without one is left to the port.
 func (f *Factory) Probe(s *session.Sample) session.Verdict {
-	known := slices.Contains(f.config.Ports, s.DstPort) || slices.Contains(f.config.Ports, s.SrcPort)
+	known := s.OnPort(&f.description)
 	if s.Transport == session.UDP {
 		v := probeMessage(s.Data, known, known)
 		if v == session.More && !known {

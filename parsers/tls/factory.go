@@ -2,7 +2,6 @@ package tls
 
 import (
 	"fmt"
-	"slices"
 
 	"flowscope/session"
 )
@@ -46,7 +45,8 @@ func newFactory(c Config) *Factory {
 			Name:       "tls",
 			Title:      "Transport Layer Security",
 			Transports: []session.Transport{session.TCP},
-			Ports:      c.Ports,
+			Ports:      []uint16{443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 5061, 8443},
+			PortsHelp:  "Ports on which TLS is tried first; content decides on all.",
 			Resyncs:    true, // a side may begin with its hello all the same
 			Buffer:     recordHeader + max(maxRecord, maxSSL2Record),
 			Messages: []session.Message{
@@ -77,7 +77,6 @@ func (f *Factory) PerWorker() session.Factory {
 // Config implements session.Configurable; it returns a *Config.
 func (f *Factory) Config() any {
 	c := f.config
-	c.Ports = slices.Clone(c.Ports)
 	return &c
 }
 
@@ -90,7 +89,5 @@ func (f *Factory) WithConfig(cfg any) (session.Factory, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	own := *c
-	own.Ports = slices.Clone(c.Ports)
-	return newFactory(own), nil
+	return newFactory(*c), nil
 }

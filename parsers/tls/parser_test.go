@@ -286,7 +286,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // TestCertificateLimit publishes no more certificates than configured.
 func TestCertificateLimit(t *testing.T) {
-	f, err := New().WithConfig(&Config{Ports: []uint16{443}, MaxMessage: 1 << 16, MaxCertificates: 2})
+	f, err := New().WithConfig(&Config{MaxMessage: 1 << 16, MaxCertificates: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,9 +340,6 @@ func TestSSL2(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"no ports":              func(c *Config) { c.Ports = nil },
-		"port 0":                func(c *Config) { c.Ports = []uint16{443, 0} },
-		"a port twice":          func(c *Config) { c.Ports = []uint16{443, 443} },
 		"small messages":        func(c *Config) { c.MaxMessage = 1023 },
 		"large messages":        func(c *Config) { c.MaxMessage = 1<<20 + 1 },
 		"negative certificates": func(c *Config) { c.MaxCertificates = -1 },

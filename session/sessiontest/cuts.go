@@ -138,9 +138,6 @@ func (s Stream) merged() (instant, merged Stream) {
 	return instant, merged
 }
 
-// maxPoints is how many places of a stream are tried.
-const maxPoints = 500
-
 // points returns the byte offsets to try: all of a small stream, else some and
 // those beside the ends of segments.
 func (s Stream) points(r *rand.Rand) []int {

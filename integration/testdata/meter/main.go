@@ -2,11 +2,11 @@
 package main
 
 import (
+	"flowscope/cmd"
+	"flowscope/parsers"
 	"os"
 
 	"example.org/meter/meter"
-	"flowscope/cmd"
-	"flowscope/parsers"
 )
 
 func main() { os.Exit(cmd.Main(append(parsers.All(), meter.New())...)) }

@@ -3,14 +3,14 @@
 package main
 
 import (
+	"flowscope/publish"
+	"flowscope/session"
 	"fmt"
 	"io"
 	"log"
 	"os"
 
 	"example.org/meter/meter"
-	"flowscope/publish"
-	"flowscope/session"
 )
 
 func main() {

@@ -2,15 +2,14 @@ package meter
 
 import (
 	"bytes"
-	"fmt"
-
 	"flowscope/session"
+	"fmt"
 )
 
 // Config holds the protocol's own options.
 type Config struct {
-	// Ports are the well-known ports. Default 4321.
-	Ports []uint16 `yaml:"ports" comment:"Ports of collectors."`
+	// MaxWaiting is how many readings of a flow may wait for their ack. Default 64.
+	MaxWaiting int `yaml:"max_waiting" comment:"Readings of one flow that may wait for their ack."`
 }
 
 // Factory makes parsers for TCP and UDP.
@@ -26,12 +25,12 @@ var (
 )
 
 // New returns the factory with the default options.
-func New() *Factory { return newFactory(Config{Ports: []uint16{4321}}) }
+func New() *Factory { return newFactory(Config{MaxWaiting: 64}) }
 
 func newFactory(c Config) *Factory {
 	return &Factory{session.Protocol{
 		Name: "meter", Title: "Electricity meters",
-		Transports: []session.Transport{session.TCP, session.UDP}, Ports: c.Ports,
+		Transports: []session.Transport{session.TCP, session.UDP}, Ports: []uint16{4321},
 		Messages: []session.Message{new(Reading), new(Ack)},
 	}, c}
 }
@@ -54,10 +53,12 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 }
 
 // NewSessionParser implements session.SessionParserFactory.
-func (f *Factory) NewSessionParser() session.SessionParser { return new(parser) }
+func (f *Factory) NewSessionParser() session.SessionParser { return f.newParser() }
 
 // NewDatagramParser implements session.DatagramParserFactory.
-func (f *Factory) NewDatagramParser() session.DatagramParser { return new(parser) }
+func (f *Factory) NewDatagramParser() session.DatagramParser { return f.newParser() }
+
+func (f *Factory) newParser() *parser { return &parser{maxWaiting: f.config.MaxWaiting} }
 
 // Config implements session.Configurable.
 func (f *Factory) Config() any {

@@ -1,10 +1,9 @@
 package meter
 
 import (
-	"testing"
-
 	"flowscope/session"
 	"flowscope/session/sessiontest"
+	"testing"
 )
 
 const (

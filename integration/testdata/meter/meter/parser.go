@@ -2,7 +2,6 @@ package meter
 
 import (
 	"errors"
-
 	"flowscope/session"
 	"flowscope/session/wire"
 )
@@ -11,7 +10,6 @@ const (
 	headerSize  = 5
 	typeReading = 'R'
 	typeAck     = 'A'
-	maxWaiting  = 64
 )
 
 var magic = []byte("M1")
@@ -25,9 +23,10 @@ var (
 
 // parser follows one flow.
 type parser struct {
-	waiting map[uint64]session.Timestamp // readings without an ack
-	reading Reading
-	ack     Ack
+	waiting    map[uint64]session.Timestamp // readings without an ack
+	maxWaiting int
+	reading    Reading
+	ack        Ack
 }
 
 // FeedInitiator implements session.SessionParser.
@@ -52,7 +51,7 @@ func (p *parser) Parse(payload []byte, _ session.Side, out *session.Output) erro
 // Reset implements session.Resetter.
 func (p *parser) Reset() {
 	clear(p.waiting)
-	*p = parser{waiting: p.waiting}
+	*p = parser{waiting: p.waiting, maxWaiting: p.maxWaiting}
 }
 
 // frames parses all frames that are complete and returns their length.
@@ -109,7 +108,7 @@ func (p *parser) wait(number uint64, now session.Timestamp) {
 	if p.waiting == nil {
 		p.waiting = map[uint64]session.Timestamp{}
 	}
-	if len(p.waiting) < maxWaiting {
+	if len(p.waiting) < p.maxWaiting {
 		p.waiting[number] = now
 	}
 }
