@@ -1,12 +1,14 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"flowscope/session"
@@ -15,12 +17,10 @@ import (
 // TestHang is run by TestWatchdog, in a process of its own: its parser never
 // returns.
 func TestHang(t *testing.T) {
-	what := os.Getenv("SESSION_HANG")
-	if what == "" {
+	if os.Getenv("SESSION_HANG") == "" {
 		t.Skip("nobody asks for a parser that hangs")
 	}
-	f := hanging{newText("text", "text")}
-	r := newStreamRig(t, session.DefaultConfig(), syn, f)
+	r := newStreamRig(t, session.DefaultConfig(), syn, hanging{newText("text", "text")})
 	w := session.NewWatchdog(time.Second, r.driver)
 	go func() {
 		if err := w.Run(t.Context()); err != nil {
@@ -28,10 +28,7 @@ func TestHang(t *testing.T) {
 			os.Exit(7)
 		}
 	}()
-	if what == "sink" {
-		r.log.slow = 1500 * time.Millisecond
-	}
-	r.data(0, fromI, "text\n"+what+"\n")
+	r.data(0, fromI, "text\nloop\n")
 }
 
 // hanging is text whose parsers loop when told to.
@@ -47,25 +44,40 @@ func (p *hangingParser) FeedInitiator(data []byte, out *session.Output) (int, er
 	return p.feed(data, out)
 }
 
-// TestWatchdog wants a parser that does not return to be named, and one whose
-// messages wait for the sink not to be.
+// TestWatchdog wants a parser that does not return to be named.
 func TestWatchdog(t *testing.T) {
-	for what, want := range map[string]string{
-		"loop": "a parser of text has not returned for 1s, on flow ",
-		"sink": "PASS",
-	} {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHang$")
-			cmd.Env = append(os.Environ(), "SESSION_HANG="+what)
-			out, err := cmd.CombinedOutput()
-			var failed *exec.ExitError
-			if ended := errors.As(err, &failed) && failed.ExitCode() == 7; ended != (what == "loop") || !strings.Contains(string(out), want) {
-				t.Errorf("%v, want %q:\n%s", err, want, out)
-			}
-			if what == "loop" && !strings.Contains(string(out), "(tcp 10.0.0.1:1000 > 10.0.0.2:7)") {
-				t.Errorf("the flow is not named:\n%s", out)
-			}
-		})
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHang$")
+	cmd.Env = append(os.Environ(), "SESSION_HANG=1")
+	out, err := cmd.CombinedOutput()
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) || failed.ExitCode() != 7 {
+		t.Errorf("%v, want exit status 7", err)
 	}
+	for _, want := range []string{"a parser of text has not returned for 1s, on flow ", "(tcp 10.0.0.1:1000 > 10.0.0.2:7)"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+// TestWatchdogWaits wants a parser whose messages wait for the sink not to be
+// blamed, however long that takes.
+func TestWatchdogWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newStreamRig(t, session.DefaultConfig(), syn, newText("text", "text"))
+		w := session.NewWatchdog(time.Second, r.driver)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.Run(ctx) }()
+		r.log.slow = time.Minute
+		r.data(0, fromI, "text\nagain\nLOUD\n")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := len(r.log.lines); n != 4 {
+			t.Errorf("%d events, want started, two messages and an anomaly", n)
+		}
+	})
 }
