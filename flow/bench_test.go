@@ -3,6 +3,7 @@ package flow
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"testing"
 
 	"flowscope/ingest"
@@ -32,8 +33,11 @@ func udpFlows(tb testing.TB, n int) []ingest.Packet {
 }
 
 func BenchmarkTable(b *testing.B) {
-	for _, n := range []int{1_000, 1_000_000} {
+	for _, n := range []int{1_000, 10_000, 100_000, 1_000_000, 4_000_000} {
 		b.Run(fmt.Sprintf("flows=%d", n), func(b *testing.B) {
+			if n > 1_000_000 && os.Getenv("FLOWSCOPE_LONG") != "1" {
+				b.Skip("takes two gigabytes: only with FLOWSCOPE_LONG=1")
+			}
 			cfg := DefaultConfig()
 			cfg.MaxFlows = 2 * n
 			table, err := NewTable(cfg, "bench", silent{})
