@@ -77,12 +77,9 @@ func newFactory(c Config) *Factory {
 			Transports: []session.Transport{session.TCP},
 			Ports:      []uint16{80, 8080, 8000, 8008, 8888, 3128, 5985},
 			PortsHelp:  "Ports on which HTTP is tried first, and on which what is picked up in its middle is taken for HTTP; its messages are recognised on all others too.",
-			// A connection that is picked up in the middle of a body shows nothing of HTTP
-			// before its next message.
-			PortDecides: true,
-			Resyncs:     true,
-			Messages:    []session.Message{new(Request), new(Response)},
-			Anomalies:   anomalies(),
+			Resyncs:    true,
+			Messages:   []session.Message{new(Request), new(Response)},
+			Anomalies:  anomalies(),
 		},
 		shared: newProtocol(c),
 	}

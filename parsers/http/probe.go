@@ -21,7 +21,8 @@ func (f *Factory) Probe(s *session.Sample) session.Verdict {
 	case v != session.No:
 		return v
 	case s.Midstream:
-		if found(s.Data) || found(s.Other) {
+		// In the middle of a body nothing tells but the port.
+		if found(s.Data) || found(s.Other) || s.OnPort(&f.description) {
 			return session.Match
 		}
 		return session.More
