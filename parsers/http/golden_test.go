@@ -118,6 +118,10 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenCapture holds what testdata/*.pcap give; it is held against tshark in
+// integration.
+func TestGoldenCapture(t *testing.T) { sessiontest.TestGolden(t, *update, New()) }
+
 // seen is what a stream's messages have in common with what tshark says of them.
 type seen struct {
 	Requests, Responses             []string // start lines
