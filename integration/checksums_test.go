@@ -27,6 +27,7 @@ var checksumReasons = map[string]string{
 // do not fit with those that tshark finds. It does not tell checksums that are
 // wrong from those left to a network card.
 func TestChecksums(t *testing.T) {
+	withoutRace(t)
 	if _, err := exec.LookPath("tshark"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ const minAgreement = 0.995
 // in each direction, with tshark's. The larger captures are compared with
 // FLOWSCOPE_LONG=1.
 func TestConversations(t *testing.T) {
+	withoutRace(t)
 	if _, err := exec.LookPath("tshark"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)

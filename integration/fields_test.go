@@ -118,6 +118,7 @@ func (c *fieldCount) share() float64 {
 // TestFields compares what flowscope says of each capture with what tshark says,
 // value by value. The denominator is the union of both.
 func TestFields(t *testing.T) {
+	withoutRace(t)
 	needTshark(t)
 	lists, exceptions := fieldLists(), loadFieldExceptions(t)
 	files := slices.Concat(recordings(t), loadCaptures(t))

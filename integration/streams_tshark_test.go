@@ -30,6 +30,7 @@ type streamKey struct {
 // TestStreamsAgainstTshark compares the bytes of every TCP stream of the captures,
 // both directions, with tshark -z follow,tcp,raw.
 func TestStreamsAgainstTshark(t *testing.T) {
+	withoutRace(t)
 	if _, err := exec.LookPath("tshark"); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
