@@ -41,7 +41,7 @@ func liveRun(t *testing.T, programs []string, talk func(ctx context.Context, dir
 	capture := filepath.Join(dir, "live.pcap")
 	stop := startCapture(t, ctx, capture, "port "+port)
 	talk(ctx, dir, port)
-	time.Sleep(200 * time.Millisecond) // what was sent last is still on its way to the file
+	settled(t, capture)
 	stop()
 	var messages []*session.SessionEvent
 	for _, ev := range record(t, capture, 1).events {
@@ -50,6 +50,27 @@ func liveRun(t *testing.T, programs []string, talk func(ctx context.Context, dir
 		}
 	}
 	return messages
+}
+
+// settled waits until a capture has not grown for a second: what was sent last is
+// on its way to the file, for longer on a busy machine.
+func settled(t *testing.T, capture string) {
+	t.Helper()
+	size, quiet := int64(-1), 0
+	for range 100 {
+		info, err := os.Stat(capture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if quiet++; info.Size() != size {
+			size, quiet = info.Size(), 0
+		}
+		if quiet == 10 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("%s still grows", capture)
 }
 
 // daemon runs a program until the test ends.
