@@ -303,7 +303,7 @@ func startTcpdump(t *testing.T, file string, port int) (stop func()) {
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "listening on") {
 			return func() {
-				time.Sleep(300 * time.Millisecond) // the last packets are on their way to the file
+				settled(t, file)
 				cancel()
 				_ = cmd.Wait()
 			}

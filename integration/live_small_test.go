@@ -41,7 +41,6 @@ func liveRun(t *testing.T, programs []string, talk func(ctx context.Context, dir
 	capture := filepath.Join(dir, "live.pcap")
 	stop := startCapture(t, ctx, capture, "port "+port)
 	talk(ctx, dir, port)
-	settled(t, capture)
 	stop()
 	var messages []*session.SessionEvent
 	for _, ev := range record(t, capture, 1).events {

@@ -185,6 +185,7 @@ func startCapture(t *testing.T, ctx context.Context, file, filter string) (stop 
 		t.Fatalf("tcpdump says %q (%v)", lines.Text(), lines.Err())
 	}
 	return func() {
+		settled(t, file)
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_, _ = io.Copy(io.Discard, said)
 		if err := cmd.Wait(); err != nil {
