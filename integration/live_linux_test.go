@@ -279,15 +279,31 @@ var _ io.Writer = (*watched)(nil)
 // sensor starts flowscope run in near with a store of its own.
 func (s *site) sensor(extra string, args ...string) (run *service, store string) {
 	s.t.Helper()
-	dir := s.t.TempDir()
-	store = filepath.Join(dir, "store")
-	file := filepath.Join(dir, "run.yml")
-	text := "sensor: {name: test}\nmonitor: {listen: \"\"}\npublish: {embedded: {store: " + store + "}}\n" + extra
+	store = s.t.TempDir()
+	return s.sensorWith("publish: {embedded: {store: "+strconv.Quote(store)+"}}\n"+extra, args...), store
+}
+
+// sensorWith starts flowscope run in near with a configuration that says where its
+// events go.
+func (s *site) sensorWith(config string, args ...string) *service {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "run.yml")
+	text := "sensor: {name: test}\nmonitor: {listen: \"\"}\n" + config
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	command := append([]string{flowscope(s.t), "run", "--config", file}, args...)
-	return start(s.t, in(s.near, command...), "msg=capturing"), store
+	return start(s.t, in(s.near, command...), "msg=capturing")
+}
+
+// quiet keeps the systems from saying anything of their own accord.
+func (s *site) quiet() {
+	s.t.Helper()
+	for ns, end := range map[string]string{s.near: "n0", s.far: "f0"} {
+		s.run("ip", "netns", "exec", ns, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
+		s.run("ip", "-n", ns, "address", "flush", "dev", end)
+		s.run("ip", "-n", ns, "link", "set", end, "arp", "off")
+	}
 }
 
 // events are what a store holds, as JSON objects, by subject.
@@ -436,12 +452,7 @@ var successful = regexp.MustCompile(`Successful packets:\s+(\d+)`)
 // was sent is what was received, and what was dropped of it is counted.
 func TestLiveRates(t *testing.T) {
 	s := newSite(t, "tcpreplay")
-	for _, ns := range []string{s.near, s.far} { // nothing else may speak
-		s.run("ip", "netns", "exec", ns, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6")
-		s.run("ip", "-n", ns, "address", "flush", "dev", map[string]string{s.near: "n0", s.far: "f0"}[ns])
-	}
-	s.run("ip", "-n", s.near, "link", "set", "n0", "arp", "off")
-	s.run("ip", "-n", s.far, "link", "set", "f0", "arp", "off")
+	s.quiet()
 	for _, rate := range []string{"--pps=2000", "--pps=20000", "--pps=100000", "--topspeed"} {
 		t.Run(strings.TrimLeft(rate, "-"), func(t *testing.T) {
 			s := &site{t, s.near, s.far}
