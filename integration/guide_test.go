@@ -67,7 +67,7 @@ func TestGuide(t *testing.T) {
 	for _, command := range commands {
 		cmd := exec.CommandContext(t.Context(), "sh", "-ec", command[1])
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off", "GOFLAGS=")
+		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 		var notes strings.Builder
 		cmd.Stderr = &notes
 		out, err := cmd.Output()

@@ -100,13 +100,13 @@ func modfile(t *testing.T, path string) string {
 	return filepath.Join(dir, "go.mod")
 }
 
-// run runs the go command, with what is in the module cache.
+// run runs the go command.
 func (m module) run(command string, args ...string) string {
 	m.t.Helper()
 	args = append([]string{command, "-modfile=" + m.modfile}, args...)
 	cmd := exec.CommandContext(m.t.Context(), "go", args...)
 	cmd.Dir = m.dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		m.t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)

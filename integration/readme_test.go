@@ -170,7 +170,7 @@ func TestReadmePrograms(t *testing.T) {
 		}
 		vet := exec.Command("go", "vet", ".")
 		vet.Dir = dir
-		vet.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+		vet.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 		if out, err := vet.CombinedOutput(); err != nil {
 			t.Errorf("go vet: %v\n%s\n%s", err, out, b.text)
 		}
