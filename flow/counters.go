@@ -11,6 +11,11 @@ type Counters struct {
 	FlowsStarted uint64
 	FlowsEnded   [numReasons]uint64
 	FlowsActive  uint64
+	// FlowsShed counts flows that were not followed, see Table.Shed, as well as
+	// that can be said without remembering them: of TCP by their SYN, of others by
+	// any packet; each once, as long as its place among the last 4,096 that were
+	// shed is not taken by another.
+	FlowsShed uint64
 	// Checksums counts by ChecksumKind, packets of all outcomes.
 	Checksums [numChecksumKinds]uint64
 	// PayloadSeen is the transport payload of all handled packets, in bytes;
@@ -47,6 +52,7 @@ func (c *Counters) Add(o *Counters) {
 	}
 	c.FlowsStarted += o.FlowsStarted
 	c.FlowsActive += o.FlowsActive
+	c.FlowsShed += o.FlowsShed
 	c.PayloadSeen += o.PayloadSeen
 	c.PayloadUp += o.PayloadUp
 	c.PayloadNoParser += o.PayloadNoParser

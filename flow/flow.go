@@ -44,6 +44,8 @@ const (
 	idleFixed // the handler chose the idle time-out
 	ticking   // periodic statistics are due, see store.tickAt
 	holed     // a hole waits to be given up, see conn.deadline
+
+	// From bit levelShift on stands the level of shedding at the flow's beginning.
 )
 
 // unread holds why a closing flow ends, in its lower bits, and which sides of a

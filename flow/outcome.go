@@ -3,11 +3,13 @@ package flow
 // Outcome says what became of a packet in decoding.
 type Outcome uint8
 
-// The outcomes. Handled packets belong to a flow; the others are counted.
+// The outcomes. Handled packets belong to a flow that is followed; the others are
+// counted.
 const (
 	Handled Outcome = iota
 	NotIP
 	FragmentHeld
+	ShedPacket // of a flow that is not followed, see Table.Shed
 	// From here on the packet is undecodable, by reason.
 	UnknownLinkType
 	ShortLink
@@ -29,7 +31,7 @@ const (
 const firstUndecodable = UnknownLinkType
 
 var outcomeNames = [numOutcomes]string{
-	"handled", "not_ip", "fragment_held",
+	"handled", "not_ip", "fragment_held", "shed",
 	"link_type", "short_link_header", "short_ip_header", "bad_ip_header", "bad_ip_length",
 	"short_transport_header", "bad_transport_header", "bad_checksum", "too_deep",
 	"bad_fragment", "fragment_conflict", "fragment_timeout", "fragment_cap",

@@ -32,6 +32,7 @@ type Table struct {
 	decoder   decoder
 	store     store
 	timers    *timers
+	shedding  shedding
 	starts    starts
 	lru       lru
 	fragments *defragmenter
@@ -325,12 +326,17 @@ func (f *Flow) endReason() Reason {
 	return Idle
 }
 
-// packet counts one packet to its flow; what it carries waits to be handed up.
+// packet counts one packet to its flow, if that is followed; what it carries waits
+// to be handed up.
 func (t *Table) packet(p *ingest.Packet, d *decoded) {
 	n := t.find(p, d)
 	opened := n == noSlot
 	if opened {
-		n = t.open(p, d)
+		level := t.shedding.level.Load()
+		if level > 0 && t.shed(d, level) {
+			return
+		}
+		n = t.open(p, d, level)
 	}
 	f := t.store.at(n)
 	side := f.side(d.swapped)
@@ -452,8 +458,8 @@ func (t *Table) countChecksums(d *decoded) {
 	}
 }
 
-// open makes the flow of a packet.
-func (t *Table) open(p *ingest.Packet, d *decoded) slot {
+// open makes the flow of a packet, at a level of shedding.
+func (t *Table) open(p *ingest.Packet, d *decoded, level uint32) slot {
 	if t.store.live >= t.cfg.MaxFlows {
 		t.handUp()
 		t.end(t.lru.oldest(&t.store), Evicted, t.clock)
@@ -463,6 +469,7 @@ func (t *Table) open(p *ingest.Packet, d *decoded) slot {
 	f := t.store.at(n)
 	f.armed, f.wake = noDeadline, noDeadline
 	f.lastClock = t.clock
+	f.state = state(level) << levelShift
 	f.source = t.sources.index(p.Interface)
 	f.stats.First, f.stats.Last = p.Time, p.Time
 	swapped := d.swapped

@@ -63,8 +63,10 @@ type natsProcess struct {
 	config  string
 	address string
 	log     string
-	cmd     *exec.Cmd
-	waited  chan error
+	// namespace is the network namespace that it runs in, "" the test's.
+	namespace string
+	cmd       *exec.Cmd
+	waited    chan error
 }
 
 // freeAddress is an address on loopback that was free a moment ago.
@@ -114,6 +116,9 @@ func newNATS(t *testing.T, program, dir, name, address, extra string) *natsProce
 func (s *natsProcess) start() {
 	s.t.Helper()
 	s.cmd = exec.Command(s.program, "-c", s.config, "-l", s.log)
+	if s.namespace != "" {
+		s.cmd = in(s.namespace, s.cmd.Args...)
+	}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -144,11 +149,14 @@ func (s *natsProcess) signal(sig os.Signal) {
 }
 
 // kill ends the server the hard way.
-func (s *natsProcess) kill() {
+func (s *natsProcess) kill() { s.end(syscall.SIGKILL) }
+
+// end ends the server by a signal.
+func (s *natsProcess) end(sig os.Signal) {
 	if s.cmd == nil {
 		return
 	}
-	s.signal(syscall.SIGKILL)
+	s.signal(sig)
 	<-s.waited
 	s.cmd = nil
 }

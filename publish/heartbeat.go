@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -62,6 +63,12 @@ func (h *Heartbeat) AppendMsgpack(b []byte) []byte {
 type State struct {
 	// State is started, shedding, recovered or stopping.
 	State string `msgpack:"state" json:"state"`
+	// What is shed from now on, or not any more: events or flows; of shedding and
+	// recovered.
+	What string `msgpack:"what,omitempty" json:"what,omitempty"`
+	// Weight is how many flows each one stands for that begins from now on, while
+	// flows are shed.
+	Weight uint64 `msgpack:"weight,omitempty" json:"weight,omitempty"`
 	// Detail is for people.
 	Detail string `msgpack:"detail,omitempty" json:"detail,omitempty"`
 }
@@ -75,6 +82,12 @@ func (s *State) Kind() string { return "state" }
 func (s *State) AppendMsgpack(b []byte) []byte {
 	m := pack.BeginMap(b)
 	m.String("state", s.State)
+	if s.What != "" {
+		m.String("what", s.What)
+	}
+	if s.Weight != 0 {
+		m.Uint("weight", s.Weight)
+	}
 	if s.Detail != "" {
 		m.Key("detail")
 		m.B = pack.TextString(m.B, s.Detail)
@@ -88,6 +101,12 @@ const (
 	StateShedding  = "shedding"
 	StateRecovered = "recovered"
 	StateStopping  = "stopping"
+)
+
+// The values of State.What.
+const (
+	ShedEvents = "events"
+	ShedFlows  = "flows"
 )
 
 // stateInterval is how often the queue is looked at for a change of state.
@@ -147,11 +166,23 @@ func (p *Publisher) beat(ctx context.Context, interval time.Duration) {
 func (p *Publisher) tellShedding(shedding bool) {
 	if shedding {
 		p.opts.Log.Warn("the queue before the publisher runs full: events are dropped")
-		p.tell(&State{State: StateShedding, Detail: "the queue before the publisher runs full"})
+		p.tell(&State{State: StateShedding, What: ShedEvents, Detail: "the queue before the publisher runs full"})
 		return
 	}
 	p.opts.Log.Info("no events are dropped any more")
-	p.tell(&State{State: StateRecovered})
+	p.tell(&State{State: StateRecovered, What: ShedEvents})
+}
+
+// TellFlowsShed logs and announces that of so many flows that begin from now on one
+// is followed; 1 is all of them.
+func (p *Publisher) TellFlowsShed(weight int) {
+	if weight > 1 {
+		p.opts.Log.Warn("the queue before the publisher stays full: whole flows are left out", "one_in", weight)
+		p.tell(&State{State: StateShedding, What: ShedFlows, Weight: uint64(weight), Detail: fmt.Sprintf("of the flows that begin one in %d is followed", weight)})
+		return
+	}
+	p.opts.Log.Info("all flows are followed again")
+	p.tell(&State{State: StateRecovered, What: ShedFlows})
 }
 
 // tellAll sends a heartbeat, and the ledger if there is one.

@@ -374,8 +374,9 @@ func (p *Publisher) Filter(cfg Config) error {
 func (p *Publisher) Reload() error { return p.transport.reload() }
 
 // Fill says how full the queue before the publisher is, from 0 to 1; what is about
-// the sensor may take it beyond.
-func (p *Publisher) Fill() float64 { return float64(p.queue.held()) / float64(p.queue.maxBytes) }
+// the sensor may take it beyond. It is full, too, while there is no room for
+// another batch.
+func (p *Publisher) Fill() float64 { return p.queue.full() }
 
 // Ledger returns the publisher's part of the ledger: sensor, run, time, events
 // and subjects. It balances at any moment; what a worker made since its last

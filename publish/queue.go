@@ -26,6 +26,7 @@ type queue struct {
 	head, n  int
 	bytes    int
 	maxBytes int
+	refused  bool // there was no room for a batch, and none was taken since
 	closed   bool // no more items: get drains what is there
 	failed   bool // nobody takes items any more
 
@@ -52,6 +53,7 @@ func (q *queue) put(b *Batch, block bool) (*Batch, bool) {
 	// A batch that is larger than the whole queue passes when the queue is empty.
 	for q.bytes > 0 && q.bytes+cost > q.maxBytes && !q.failed && !q.closed {
 		if !block {
+			q.refused = true
 			return b, false
 		}
 		q.room.Wait()
@@ -110,6 +112,7 @@ func (q *queue) get() (item, bool) {
 	q.n--
 	if it.batch != nil {
 		q.bytes -= it.batch.cost()
+		q.refused = false
 		q.room.Broadcast()
 	}
 	return it, true
@@ -154,6 +157,18 @@ func (q *queue) held() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bytes
+}
+
+// full is how full the queue is, from 0 to 1 and beyond by what is about the sensor;
+// at least 1 while there is no room for another batch.
+func (q *queue) full() float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	full := float64(q.bytes) / float64(q.maxBytes)
+	if q.refused {
+		return max(full, 1)
+	}
+	return full
 }
 
 // fill is how full the queue is, in sixteenths.

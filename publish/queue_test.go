@@ -53,6 +53,24 @@ func TestQueueTakesABatchLargerThanItself(t *testing.T) {
 	}
 }
 
+// A queue that has no room for another batch is full, whatever the sizes of batches
+// leave of it.
+func TestQueueIsFullWithoutRoom(t *testing.T) {
+	q := newQueue(1000)
+	q.put(filled(600), false)
+	if full := q.full(); full != 0.6 {
+		t.Errorf("%v full", full)
+	}
+	q.put(filled(500), false)
+	if full := q.full(); full != 1 {
+		t.Errorf("%v full, and no room", full)
+	}
+	q.get()
+	if full := q.full(); full != 0 {
+		t.Errorf("%v full, and empty", full)
+	}
+}
+
 func TestQueueKeepsOrderWhileGrowing(t *testing.T) {
 	q := newQueue(1 << 20)
 	next, want := 0, 0

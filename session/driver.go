@@ -528,7 +528,7 @@ func clip(s string) string {
 // sequence number. The caller sets what the type needs and calls send.
 func (d *Driver) prepare(e *flow.Event, s *flowState, t EventType, at ingest.Timestamp) *SessionEvent {
 	ev := &d.event
-	ev.Type, ev.Time, ev.Seq = t, at, s.seq
+	ev.Type, ev.Time, ev.Seq, ev.Weight = t, at, s.seq, e.Flow.Weight()
 	s.seq++
 	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = 0, 0, false, nil, false
 	ev.Reason, ev.Detail, ev.Severity, ev.Count = "", "", "", 0

@@ -33,7 +33,7 @@ func Metrics() []Metric {
 		counter("packets_undecodable_total", "Packets that could not be decoded, by reason.", reasons(func(l *publish.Ledger) publish.Reasons { return l.Packets.Undecodable }), "reason"),
 		counter("flows_started_total", "Flows begun.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Started)) }),
 		counter("flows_ended_total", "Flows ended, by reason.", reasons(func(l *publish.Ledger) publish.Reasons { return l.Flows.Ended }), "reason"),
-		counter("flows_shed_total", "Flows left out while events could not leave.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Shed)) }),
+		counter("flows_shed_total", "Flows not followed while events could not leave.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Shed)) }),
 		gauge("flows_active", "Flows being tracked.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Active)) }),
 		counter("events_made_total", "Events made.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.Made)) }),
 		counter("events_total", "What became of events; sums up to those made, with flowscope_events_pending.", events, "outcome"),

@@ -10,69 +10,32 @@ import (
 
 // gate stands before a worker's table in live capture. It counts the packets that
 // the kernel has given to a worker to which their flow does not belong
-// (flow.SpreadProgram says which these can be), and hands them on; and while events
-// cannot leave it sheds: of all pairs of addresses only some pass, always the same
-// ones, so that what is left are whole conversations.
+// (flow.SpreadProgram says which these can be), and hands them on.
 type gate struct {
 	next            ingest.Handler
 	worker, workers uint64
-	shedder         *shedder
-
-	wrong, shed, pairs atomic.Uint64
-	// recent are pairs that were shed lately, by their hash.
-	recent [1 << 12]uint32
+	wrong           atomic.Uint64
 }
 
 var _ ingest.Handler = (*gate)(nil)
 
 // HandlePackets implements ingest.Handler.
 func (g *gate) HandlePackets(packets []ingest.Packet) {
-	level := g.shedder.level.Load()
-	if level == 0 && g.workers == 1 {
-		g.next.HandlePackets(packets)
-		return
+	if g.workers > 1 {
+		g.count(packets)
 	}
-	var wrong, shed uint64
-	kept := packets[:0]
+	g.next.HandlePackets(packets)
+}
+
+func (g *gate) count(packets []ingest.Packet) {
+	var wrong uint64
 	for i := range packets {
-		hash := flow.Spread(&packets[i])
-		if worker, _ := bits.Mul64(hash, g.workers); worker != g.worker {
+		if worker, _ := bits.Mul64(flow.Spread(&packets[i]), g.workers); worker != g.worker {
 			wrong++
 		}
-		if !passes(hash, level) {
-			g.note(uint32(hash >> 32))
-			shed++
-			continue
-		}
-		if shed > 0 {
-			packets[len(kept)] = packets[i]
-		}
-		kept = packets[:len(kept)+1]
 	}
 	if wrong > 0 {
 		g.wrong.Add(wrong)
-	}
-	if shed > 0 {
-		g.shed.Add(shed)
-	}
-	if len(kept) > 0 {
-		g.next.HandlePackets(kept)
-		return
-	}
-	g.next.Tick(packets[len(packets)-1].Clock)
-}
-
-// passes says whether a pair of addresses is among those of which, at a level,
-// one in 2^level is kept. What is kept at one level is kept at those below. Packets
-// without addresses pass.
-func passes(hash uint64, level uint32) bool { return uint32(hash>>32)&(1<<level-1) == 0 }
-
-// note counts a pair that was not shed a moment ago.
-func (g *gate) note(hash uint32) {
-	slot := &g.recent[hash>>20]
-	if *slot != hash {
-		*slot = hash
-		g.pairs.Add(1)
 	}
 }
 

@@ -26,10 +26,7 @@ func (l *Pipeline) Ledger() *publish.Ledger {
 		Started: tables.FlowsStarted,
 		Ended:   tables.EndedByReason(),
 		Active:  tables.FlowsActive,
-	}
-	for _, g := range l.gates {
-		ledger.Packets.Shed += g.shed.Load()
-		ledger.Flows.Shed += g.pairs.Load()
+		Shed:    tables.FlowsShed,
 	}
 	ledger.Payload = payload(&tables, &drivers)
 	ledger.GapBytes = tables.GapBytes
@@ -43,6 +40,7 @@ func packets(handedOn uint64, lost ingest.Losses, c *flow.Counters) publish.Pack
 		Filtered:      lost.Filtered,
 		DroppedKernel: lost.DroppedKernel,
 		Handled:       c.Packets[flow.Handled],
+		Shed:          c.Packets[flow.ShedPacket],
 		NotIP:         c.Packets[flow.NotIP],
 		FragmentsHeld: c.Packets[flow.FragmentHeld],
 		Undecodable:   c.UndecodableByReason(),

@@ -34,7 +34,7 @@ type Config struct {
 type Pipeline struct {
 	runner    runner
 	gates     []*gate // of live capture
-	shedder   *shedder
+	shedder   shedder
 	tables    []*flow.Table
 	drivers   []*session.Driver
 	publisher *publish.Publisher
@@ -68,7 +68,7 @@ func NewLive(cfg Config, sources []ingest.Source, p *publish.Publisher) (*Pipeli
 		return nil, err
 	}
 	for i, h := range handlers {
-		g := &gate{next: h, worker: uint64(i), workers: uint64(cfg.Workers), shedder: l.shedder}
+		g := &gate{next: h, worker: uint64(i), workers: uint64(cfg.Workers)}
 		l.gates = append(l.gates, g)
 		handlers[i] = g
 	}
@@ -84,14 +84,14 @@ func build(cfg Config, p *publish.Publisher) (*Pipeline, []ingest.Handler, error
 	if cfg.Workers < 1 {
 		return nil, nil, fmt.Errorf("pipeline: %d workers: want at least 1", cfg.Workers)
 	}
-	l := &Pipeline{publisher: p, stuck: cfg.Stuck, shedder: &shedder{}}
+	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
 	handlers := make([]ingest.Handler, cfg.Workers)
 	share := cfg.Flow.Share(cfg.Workers)
 	limits := cfg.Session
 	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
 	for i := range handlers {
-		driver, err := session.NewDriver(limits, cfg.Registry, identity, &weighing{p.Sink(i), l.shedder})
+		driver, err := session.NewDriver(limits, cfg.Registry, identity, p.Sink(i))
 		if err != nil {
 			return nil, nil, err
 		}

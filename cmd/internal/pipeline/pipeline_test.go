@@ -26,8 +26,9 @@ type event struct {
 	Side string    `json:"side"`
 }
 
-// replay runs a capture with so many workers and returns the events as they came.
-func replay(t *testing.T, workers int) ([]event, *publish.Ledger) {
+// replay runs a capture with so many workers, shedding at a level, and returns the
+// events as they came.
+func replay(t *testing.T, workers int, level uint32) ([]byte, *publish.Ledger) {
 	t.Helper()
 	src, err := ingest.Open(capture)
 	if err != nil {
@@ -56,6 +57,9 @@ func replay(t *testing.T, workers int) ([]event, *publish.Ledger) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, table := range l.tables {
+		table.Shed(level)
+	}
 	done := make(chan error)
 	go func() { done <- p.Run(t.Context()) }()
 	if err := l.Run(t.Context()); err != nil {
@@ -67,21 +71,28 @@ func replay(t *testing.T, workers int) ([]event, *publish.Ledger) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	return out.Bytes(), l.Ledger()
+}
+
+// replayed runs a capture without shedding.
+func replayed(t *testing.T, workers int) ([]event, *publish.Ledger) {
+	t.Helper()
+	out, ledger := replay(t, workers, 0)
 	var events []event
-	for d := json.NewDecoder(&out); d.More(); {
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		var e event
 		if err := d.Decode(&e); err != nil {
 			t.Fatal(err)
 		}
 		events = append(events, e)
 	}
-	return events, l.Ledger()
+	return events, ledger
 }
 
 // With one worker messages come in the order of the packets, whose times do not
 // run backwards in this capture.
 func TestOrderOfOneWorker(t *testing.T) {
-	events, _ := replay(t, 1)
+	events, _ := replayed(t, 1)
 	var last time.Time
 	for _, e := range events {
 		if e.Kind != "query" && e.Kind != "response" {
@@ -103,9 +114,9 @@ func TestWorkersDoNotMatter(t *testing.T) {
 		slices.Sort(lines)
 		return lines
 	}
-	one, _ := replay(t, 1)
+	one, _ := replayed(t, 1)
 	for _, workers := range []int{2, 8} {
-		many, _ := replay(t, workers)
+		many, _ := replayed(t, workers)
 		if diff := cmp.Diff(sorted(one), sorted(many)); diff != "" {
 			t.Errorf("%d workers: %s", workers, diff)
 		}
@@ -115,7 +126,7 @@ func TestWorkersDoNotMatter(t *testing.T) {
 // The counts of packets and messages are tshark's, over UDP and TCP.
 func TestLedger(t *testing.T) {
 	for _, workers := range []int{1, 3} {
-		events, l := replay(t, workers)
+		events, l := replayed(t, workers)
 		if err := l.Balance(); err != nil {
 			t.Error(err)
 		}

@@ -2,12 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
-	"flowscope/publish"
-	"flowscope/session"
+	"flowscope/flow"
 )
 
 const (
@@ -19,16 +17,14 @@ const (
 	calmFor = 10 * time.Second
 	// doubleAfter is how long a level has to show what it can do.
 	doubleAfter = time.Second
-	// maxLevel keeps one conversation in 256.
-	maxLevel = 8
 	// lookInterval is how often the queue is looked at.
 	lookInterval = 50 * time.Millisecond
 )
 
-// shedder decides how much is shed. Before it comes into play the publisher gives
-// up events by their class.
+// shedder decides how many of the flows that begin are left out. Before it comes
+// into play the publisher gives up events by their class.
 type shedder struct {
-	// level is 0 for nothing; of 2^level conversations one is kept.
+	// level is 0 for nothing; of 2^level flows one is followed.
 	level atomic.Uint32
 
 	changed, calm time.Time // of the last change; since when it is calm
@@ -43,7 +39,7 @@ func (s *shedder) look(fill float64, now time.Time) bool {
 		s.calm = now
 	}
 	switch {
-	case fill >= shedAbove && level < maxLevel && (level == 0 || now.Sub(s.changed) >= doubleAfter):
+	case fill >= shedAbove && level < flow.MaxShedding && (level == 0 || now.Sub(s.changed) >= doubleAfter):
 		level++
 	case level > 0 && !s.calm.IsZero() && now.Sub(s.calm) >= calmFor:
 		level = 0
@@ -65,39 +61,20 @@ func (l *Pipeline) watchQueue(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			if l.shedder.look(l.publisher.Fill(), now) {
-				l.tellShedding()
+				l.shed(l.shedder.level.Load())
 			}
 		}
 	}
 }
 
-// tellShedding announces the level on sensor.state. It is an error only after the
-// publisher has stopped, when there is nobody to tell.
-func (l *Pipeline) tellShedding() {
-	state := &publish.State{State: publish.StateRecovered, Detail: "all conversations are followed again"}
-	if level := l.shedder.level.Load(); level > 0 {
-		state = &publish.State{State: publish.StateShedding, Detail: fmt.Sprintf("one of %d conversations is followed", 1<<level)}
+// shed has the tables follow one in 2^level of the flows that begin, and announces
+// it.
+func (l *Pipeline) shed(level uint32) {
+	for _, t := range l.tables {
+		t.Shed(level)
 	}
-	_ = l.publisher.PublishSensor(state)
+	l.publisher.TellFlowsShed(1 << level)
 }
 
-// Shedding says that some conversations are left out at present.
+// Shedding says that some flows are left out at present.
 func (l *Pipeline) Shedding() bool { return l.shedder.level.Load() > 0 }
-
-// weighing is a sink that says of each event, while conversations are shed, for how
-// many it stands.
-type weighing struct {
-	session.Sink
-	shedder *shedder
-}
-
-// HandleEvent implements session.Sink.
-func (w *weighing) HandleEvent(e *session.SessionEvent) {
-	if level := w.shedder.level.Load(); level > 0 && e.Type != session.Sensor {
-		weighed := *e
-		weighed.Weight = max(1, e.Weight) << level
-		w.Sink.HandleEvent(&weighed)
-		return
-	}
-	w.Sink.HandleEvent(e)
-}

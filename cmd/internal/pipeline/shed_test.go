@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"flowscope/flow"
-	"flowscope/ingest"
-	"flowscope/session"
 )
 
 func TestShedderLevels(t *testing.T) {
@@ -40,142 +42,55 @@ func TestShedderLevels(t *testing.T) {
 		at = at.Add(2 * time.Second)
 		s.look(1, at)
 	}
-	if s.level.Load() != maxLevel {
+	if s.level.Load() != flow.MaxShedding {
 		t.Errorf("level %d", s.level.Load())
 	}
 }
 
-// kept records who passed.
-type kept struct {
-	pairs map[[2]byte]int
-	ticks int
-}
-
-func (k *kept) HandlePackets(packets []ingest.Packet) {
-	for i := range packets {
-		a, b := packets[i].Data[29], packets[i].Data[33]
-		k.pairs[[2]byte{min(a, b), max(a, b)}]++
+// shedEvent is what an event of a flow says, without the weight.
+func shedEvents(t *testing.T, out []byte) (events map[string]map[string]any, weights map[string]float64) {
+	t.Helper()
+	events, weights = map[string]map[string]any{}, map[string]float64{}
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		e := map[string]any{}
+		if err := d.Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		id := e["id"].(string)
+		if w, ok := e["weight"]; ok {
+			weights[id] = w.(float64)
+		}
+		delete(e, "weight")
+		events[id] = e
 	}
-}
-func (k *kept) Tick(ingest.Timestamp) { k.ticks++ }
-func (k *kept) Close(error)           {}
-
-var ethernet = &ingest.Interface{Name: "e", LinkType: 1}
-
-// between is a frame of UDP between two hosts.
-func between(a, b byte) ingest.Packet {
-	data := make([]byte, 60)
-	data[12], data[14], data[17], data[23] = 8, 0x45, 46, 17
-	data[26], data[29], data[30], data[33] = 10, a, 10, b
-	return ingest.Packet{Data: data, Length: 60, Interface: ethernet, Clock: 7}
+	return events, weights
 }
 
-// TestGateShedsConversations sends both ways between many pairs: a pair passes as a
-// whole or not at all, what passes at a level passes at those below, and what does
-// not is counted.
-func TestGateShedsConversations(t *testing.T) {
-	const pairs, each = 200, 6
-	before := pairs + 1
-	for level := uint32(0); level <= 4; level++ {
-		s := &shedder{}
-		s.level.Store(level)
-		k := &kept{pairs: map[[2]byte]int{}}
-		g := &gate{next: k, workers: 1, shedder: s}
-		for range each / 2 {
-			for i := range byte(pairs) {
-				g.HandlePackets([]ingest.Packet{between(i, 250), between(250, i)})
+// TestShedEvents replays a capture with and without shedding: each event of a flow
+// that is followed is the same to the last key, and has the weight; the ledger
+// closes.
+func TestShedEvents(t *testing.T) {
+	out, _ := replay(t, 2, 0)
+	whole, weights := shedEvents(t, out)
+	if len(weights) > 0 {
+		t.Errorf("weights %v without shedding", weights)
+	}
+	for _, level := range []uint32{1, 2, 3} {
+		out, ledger := replay(t, 2, level)
+		events, weights := shedEvents(t, out)
+		for id, e := range events {
+			if diff := cmp.Diff(whole[id], e); diff != "" {
+				t.Errorf("level %d: (-whole +shed):\n%s", level, diff)
+			}
+			if weights[id] != float64(int(1)<<level) {
+				t.Errorf("level %d: weight %v", level, weights[id])
 			}
 		}
-		passed := 0
-		for pair, n := range k.pairs {
-			if passed += n; n != each {
-				t.Errorf("level %d: %d packets of pair %v", level, n, pair)
-			}
+		if err := ledger.Balance(); err != nil {
+			t.Error(err)
 		}
-		if shed := g.shed.Load(); passed+int(shed) != pairs*each {
-			t.Errorf("level %d: %d passed, %d shed", level, passed, shed)
+		if ledger.Packets.Received != 241 || ledger.Packets.Shed == 0 || ledger.Flows.Shed == 0 || len(events) == 0 || len(events) >= len(whole) {
+			t.Errorf("level %d: %d of %d events, %+v %+v", level, len(events), len(whole), ledger.Packets, ledger.Flows)
 		}
-		if n := int(g.pairs.Load()); n < pairs-len(k.pairs) {
-			t.Errorf("level %d: %d pairs counted, %d shed", level, n, pairs-len(k.pairs))
-		}
-		want := pairs >> level
-		if n := len(k.pairs); n >= before || n < want/2 || n > want*2 {
-			t.Errorf("level %d: %d pairs pass, want about %d", level, n, want)
-		}
-		before = len(k.pairs)
-		if level > 0 && k.ticks == 0 {
-			t.Error("time stands still where nothing passes")
-		}
-	}
-}
-
-func TestGateCountsWrongWorkers(t *testing.T) {
-	k := &kept{pairs: map[[2]byte]int{}}
-	g := &gate{next: k, worker: 1, workers: 2, shedder: &shedder{}}
-	wrong := uint64(0)
-	for i := range byte(100) {
-		p := between(i, 250)
-		if flow.Spread(&p)>>63 == 0 {
-			wrong++
-		}
-		g.HandlePackets([]ingest.Packet{p})
-	}
-	if g.wrong.Load() != wrong || wrong == 0 || wrong == 100 || len(k.pairs) != 100 {
-		t.Errorf("%d wrong, want %d; %d passed", g.wrong.Load(), wrong, len(k.pairs))
-	}
-}
-
-func TestGateAllocatesNothing(t *testing.T) {
-	s := &shedder{}
-	s.level.Store(1)
-	g := &gate{next: silent{}, workers: 2, shedder: s}
-	packets := []ingest.Packet{between(1, 2), between(3, 4), between(5, 6)}
-	if n := testing.AllocsPerRun(100, func() { g.HandlePackets(packets) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-type silent struct{}
-
-func (silent) HandlePackets([]ingest.Packet) {}
-func (silent) Tick(ingest.Timestamp)         {}
-func (silent) Close(error)                   {}
-
-// lastWeight is a sink that remembers the weight of the last event.
-type lastWeight struct{ weight int }
-
-func (l *lastWeight) HandleEvent(e *session.SessionEvent) { l.weight = e.Weight }
-func (l *lastWeight) Tick(time.Time)                      {}
-func (l *lastWeight) Close()                              {}
-
-func TestWeight(t *testing.T) {
-	s, l := &shedder{}, &lastWeight{}
-	w := &weighing{l, s}
-	for _, test := range []struct {
-		level uint32
-		event session.SessionEvent
-		want  int
-	}{
-		{0, session.SessionEvent{Type: session.Application}, 0},
-		{3, session.SessionEvent{Type: session.Application}, 8},
-		{3, session.SessionEvent{Type: session.Closed, Weight: 2}, 16},
-		{3, session.SessionEvent{Type: session.Sensor}, 0},
-	} {
-		s.level.Store(test.level)
-		if w.HandleEvent(&test.event); l.weight != test.want {
-			t.Errorf("level %d: weight %d, want %d", test.level, l.weight, test.want)
-		}
-	}
-}
-
-func BenchmarkGate(b *testing.B) {
-	g := &gate{next: silent{}, workers: 2, shedder: &shedder{}}
-	var packets []ingest.Packet
-	for i := range byte(64) {
-		packets = append(packets, between(i, 250))
-	}
-	b.ReportAllocs()
-	for n := 0; n < b.N; n += len(packets) {
-		g.HandlePackets(packets)
 	}
 }
