@@ -2,26 +2,12 @@ package dns
 
 import (
 	"testing"
-	"time"
 
 	"flowscope/session"
+	"flowscope/session/sessiontest"
 
 	mdns "github.com/miekg/dns"
 )
-
-// discard encodes what it is given, as a sink does, and forgets it.
-type discard struct {
-	b []byte
-	n int
-}
-
-func (d *discard) Emit(e *session.Emission) {
-	d.b = e.Message.AppendMsgpack(d.b[:0])
-	d.n++
-}
-func (d *discard) Anomaly(*session.AnomalyType, session.Side, string) {}
-func (d *discard) WakeAt(session.Timestamp)                           {}
-func (d *discard) SetIdle(time.Duration)                              {}
 
 func newPacked(tb testing.TB, f func(m *mdns.Msg)) []byte {
 	tb.Helper()
@@ -83,7 +69,7 @@ func benchLarge(tb testing.TB) []byte {
 }
 
 func benchmark(b *testing.B, f session.DatagramParserFactory, payloads ...[]byte) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := f.NewDatagramParser()
 	b.ReportAllocs()
@@ -92,8 +78,8 @@ func benchmark(b *testing.B, f session.DatagramParserFactory, payloads ...[]byte
 		out.Begin(session.Timestamp(i+1)*1000, side, false)
 		_ = p.Parse(payloads[side], side, out)
 	}
-	if d.n < b.N {
-		b.Fatalf("%d messages of %d", d.n, b.N)
+	if d.Messages < b.N {
+		b.Fatalf("%d messages of %d", d.Messages, b.N)
 	}
 }
 

@@ -384,7 +384,7 @@ func TestPendingModel(t *testing.T) {
 
 // BenchmarkCrowded has 1,024 queries of one id open while others come and go.
 func BenchmarkCrowded(b *testing.B) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := New().NewDatagramParser()
 	payloads := make([][]byte, 4096)

@@ -313,7 +313,7 @@ func FuzzStream(f *testing.F) {
 
 // BenchmarkStream is BenchmarkTransaction over TCP: per message.
 func BenchmarkStream(b *testing.B) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := New().NewSessionParser()
 	payloads := [2][]byte{framed(benchQuery(b)), framed(benchResponse(b))}
@@ -327,7 +327,7 @@ func BenchmarkStream(b *testing.B) {
 			_, _ = p.FeedResponder(payloads[side], out)
 		}
 	}
-	if d.n < b.N {
-		b.Fatalf("%d messages of %d", d.n, b.N)
+	if d.Messages < b.N {
+		b.Fatalf("%d messages of %d", d.Messages, b.N)
 	}
 }

@@ -3,24 +3,10 @@ package http
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"flowscope/session"
+	"flowscope/session/sessiontest"
 )
-
-// discard encodes what it is given, as a sink does, and forgets it.
-type discard struct {
-	b []byte
-	n int
-}
-
-func (d *discard) Emit(e *session.Emission) {
-	d.b = e.Message.AppendMsgpack(d.b[:0])
-	d.n++
-}
-func (d *discard) Anomaly(*session.AnomalyType, session.Side, string) {}
-func (d *discard) WakeAt(session.Timestamp)                           {}
-func (d *discard) SetIdle(time.Duration)                              {}
 
 // Ten header fields each, as browsers and servers send them.
 const (
@@ -34,7 +20,7 @@ const (
 )
 
 func benchmark(b *testing.B, pieces ...[]byte) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := New().NewSessionParser()
 	b.ReportAllocs()
@@ -49,8 +35,8 @@ func benchmark(b *testing.B, pieces ...[]byte) {
 			b.Fatal(n, err)
 		}
 	}
-	if d.n < b.N {
-		b.Fatalf("%d messages of %d", d.n, b.N)
+	if d.Messages < b.N {
+		b.Fatalf("%d messages of %d", d.Messages, b.N)
 	}
 }
 
@@ -66,7 +52,7 @@ func BenchmarkRequest(b *testing.B) { benchmark(b, []byte(benchRequest)) }
 // BenchmarkResponse is a response with ten fields whose request was not seen.
 func BenchmarkResponse(b *testing.B) {
 	f := New()
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := f.NewSessionParser()
 	data := []byte(benchResponse + strings.Repeat("x", 64))
@@ -79,7 +65,7 @@ func BenchmarkResponse(b *testing.B) {
 
 // BenchmarkSplitRequest is a request in two pieces.
 func BenchmarkSplitRequest(b *testing.B) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := New().NewSessionParser()
 	data := []byte(benchRequest)
@@ -93,7 +79,7 @@ func BenchmarkSplitRequest(b *testing.B) {
 
 // BenchmarkBody is one segment in the middle of a body.
 func BenchmarkBody(b *testing.B) {
-	out := session.NewOutput(&discard{})
+	out := session.NewOutput(&sessiontest.Discard{})
 	p := New().NewSessionParser()
 	out.Begin(1000, session.Responder, false)
 	_, _ = p.FeedResponder([]byte("HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n"), out)
@@ -107,7 +93,7 @@ func BenchmarkBody(b *testing.B) {
 
 // BenchmarkChunks is one segment of small chunks.
 func BenchmarkChunks(b *testing.B) {
-	out := session.NewOutput(&discard{})
+	out := session.NewOutput(&sessiontest.Discard{})
 	p := New().NewSessionParser()
 	out.Begin(1000, session.Responder, false)
 	_, _ = p.FeedResponder([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), out)

@@ -621,7 +621,7 @@ func TestMemory(t *testing.T) {
 	f := testFactory(t, func(c *Config) { c.MaxMemory, c.BodyBytes = minMemory, maxBodyBytes })
 	keeper := f.shared.keeper
 	open := func(text string) (parsers []*parser) {
-		out := session.NewOutput(&discard{})
+		out := session.NewOutput(&sessiontest.Discard{})
 		for range 100 {
 			p := newParser(f.shared)
 			out.Begin(1, session.Initiator, false)
@@ -638,7 +638,7 @@ func TestMemory(t *testing.T) {
 	if keeper.held < minMemory/2 || keeper.held > minMemory+slack {
 		t.Errorf("%d bytes held, want up to %d", keeper.held, minMemory)
 	}
-	out := session.NewOutput(&discard{})
+	out := session.NewOutput(&sessiontest.Discard{})
 	for _, p := range all {
 		out.Begin(2, session.Initiator, false)
 		p.Close(session.Idle, out)

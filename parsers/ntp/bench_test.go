@@ -5,26 +5,13 @@ import (
 	"time"
 
 	"flowscope/session"
+	"flowscope/session/sessiontest"
 )
-
-// discard encodes what it is given, as a sink does, and forgets it.
-type discard struct {
-	b []byte
-	n int
-}
-
-func (d *discard) Emit(e *session.Emission) {
-	d.b = e.Message.AppendMsgpack(d.b[:0])
-	d.n++
-}
-func (d *discard) Anomaly(*session.AnomalyType, session.Side, string) {}
-func (d *discard) WakeAt(session.Timestamp)                           {}
-func (d *discard) SetIdle(time.Duration)                              {}
 
 // BenchmarkExchange alternates between a request and its reply; the figure is per
 // message, encoded.
 func BenchmarkExchange(b *testing.B) {
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	p := New().NewDatagramParser()
 	payloads := [][]byte{unhex(b, request4), unhex(b, reply4)}
@@ -34,7 +21,7 @@ func BenchmarkExchange(b *testing.B) {
 		out.Begin(captured.Add(time.Duration(i)), side, false)
 		_ = p.Parse(payloads[side], side, out)
 	}
-	if d.n != b.N {
-		b.Fatalf("%d messages of %d", d.n, b.N)
+	if d.Messages != b.N {
+		b.Fatalf("%d messages of %d", d.Messages, b.N)
 	}
 }

@@ -2,7 +2,6 @@ package ntp
 
 import (
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"flowscope/session/sessiontest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // TestEras has the dates of RFC 5905 figure 4: era and offset of each.
@@ -151,7 +149,7 @@ func TestMessages(t *testing.T) {
 				t.Fatalf("%d messages, want %d", len(run.Emissions), len(tt.want))
 			}
 			for i, want := range tt.want {
-				checkKeys(t, &run.Emissions[i], want)
+				sessiontest.CheckFields(t, &run.Emissions[i], want)
 				if damaged := tt.anomaly != "" && tt.datagrams[0] != ""; run.Emissions[i].Truncated != damaged {
 					t.Errorf("truncated is %v", run.Emissions[i].Truncated)
 				}
@@ -165,55 +163,4 @@ func TestMessages(t *testing.T) {
 			}
 		})
 	}
-}
-
-// checkKeys compares a message with what is wanted of it: its kind, then
-// key=value or, for keys that are absent, -key.
-func checkKeys(t *testing.T, e *sessiontest.Emission, want string) {
-	t.Helper()
-	var m map[string]any
-	if err := msgpack.Unmarshal(e.Body, &m); err != nil {
-		t.Fatal(err)
-	}
-	if got, _, _ := strings.Cut(want, " "); got != e.Kind {
-		t.Errorf("kind %s, want %s", e.Kind, got)
-	}
-	_, want, _ = strings.Cut(want, " ")
-	for want != "" {
-		var field string
-		if field, want = nextField(want); strings.HasPrefix(field, "-") {
-			if v, there := m[field[1:]]; there {
-				t.Errorf("%s is %v, want none", field[1:], v)
-			}
-			continue
-		}
-		key, value, _ := strings.Cut(field, "=")
-		if got := text(m[key]); got != value {
-			t.Errorf("%s is %s, want %s", key, got, value)
-		}
-	}
-}
-
-// nextField cuts at the blank before the next key.
-func nextField(s string) (field, rest string) {
-	depth := 0
-	for i, c := range s {
-		switch {
-		case c == '[':
-			depth++
-		case c == ']':
-			depth--
-		case c == ' ' && depth == 0:
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
-}
-
-// text writes a decoded value for comparison.
-func text(v any) string {
-	if t, ok := v.(time.Time); ok {
-		return t.UTC().Format(time.RFC3339Nano)
-	}
-	return fmt.Sprint(v)
 }

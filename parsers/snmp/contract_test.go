@@ -1,7 +1,6 @@
 package snmp
 
 import (
-	"strings"
 	"testing"
 
 	"flowscope/session"
@@ -35,21 +34,7 @@ func contractConversations(tb testing.TB) []sessiontest.Conversation {
 func captures(tb testing.TB) []sessiontest.Conversation {
 	folder := sessiontest.Corpus(tb, corpusFolder)
 	files := append(sessiontest.Captures(tb, folder), "../../integration/testdata/snmp.pcap")
-	var list []sessiontest.Conversation
-	for _, file := range files {
-		places := map[string]int{}
-		for _, d := range sessiontest.UDP(tb, file) {
-			if d.SrcPort != 161 && d.DstPort != 161 && d.DstPort != 162 {
-				continue
-			}
-			if _, seen := places[d.Flow]; !seen {
-				places[d.Flow] = len(list)
-				list = append(list, sessiontest.Conversation{Name: file[strings.LastIndexByte(file, '/')+1:] + " " + d.Flow})
-			}
-			c := &list[places[d.Flow]]
-			c.Datagrams = append(c.Datagrams, d.Datagram)
-		}
-	}
+	list := sessiontest.Conversations(tb, files, 161, 162)
 	if len(list) < 20 {
 		tb.Fatalf("only %d flows on ports 161 and 162", len(list))
 	}

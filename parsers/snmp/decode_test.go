@@ -8,8 +8,6 @@ import (
 
 	"flowscope/session"
 	"flowscope/session/sessiontest"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 func unhex(tb testing.TB, s string) []byte {
@@ -131,7 +129,7 @@ func TestMessages(t *testing.T) {
 					want = strings.ReplaceAll(want, "] ", "] map[oid:1.3.6.1.2.1.1.3.0 type:")
 					want = strings.ReplaceAll(want, "type:Integer32 value:-1", "type:Integer32 value:-1")
 				}
-				checkKeys(t, &run.Emissions[i], want)
+				sessiontest.CheckFields(t, &run.Emissions[i], want)
 			}
 			var problems []string
 			for _, a := range run.Anomalies {
@@ -159,7 +157,7 @@ func TestCommunities(t *testing.T) {
 	if err := run.Feed(sessiontest.Datagram{Payload: unhex(t, get)}); err != nil {
 		t.Fatal(err)
 	}
-	checkKeys(t, &run.Emissions[0], "get community=public")
+	sessiontest.CheckFields(t, &run.Emissions[0], "get community=public")
 }
 
 // TestOldestRequestGivesWay wants the seventeenth request to push the first out.
@@ -177,50 +175,7 @@ func TestOldestRequestGivesWay(t *testing.T) {
 	feed(session.Responder, message(1, pdu("a2", "01", 0, 0)))
 	feed(session.Responder, message(1, pdu("a2", "01", 0, 0)))
 	last := run.Emissions[maxRequests+1:]
-	checkKeys(t, &last[0], "response request_id=0 -rtt_ns")
-	checkKeys(t, &last[1], "response request_id=1 rtt_ns=17000000")
-	checkKeys(t, &last[2], "response request_id=1 -rtt_ns")
-}
-
-// checkKeys compares a message with what is wanted of it: its kind, then
-// key=value or, for keys that are absent, -key.
-func checkKeys(t *testing.T, e *sessiontest.Emission, want string) {
-	t.Helper()
-	var m map[string]any
-	if err := msgpack.Unmarshal(e.Body, &m); err != nil {
-		t.Fatal(err)
-	}
-	if got, _, _ := strings.Cut(want, " "); got != e.Kind {
-		t.Errorf("kind %s, want %s", e.Kind, got)
-	}
-	_, want, _ = strings.Cut(want, " ")
-	for want != "" {
-		var field string
-		if field, want = nextField(want); strings.HasPrefix(field, "-") {
-			if v, there := m[field[1:]]; there {
-				t.Errorf("%s is %v, want none", field[1:], v)
-			}
-			continue
-		}
-		key, value, _ := strings.Cut(field, "=")
-		if got := fmt.Sprint(m[key]); got != value {
-			t.Errorf("%s is %s, want %s", key, got, value)
-		}
-	}
-}
-
-// nextField cuts at the blank before the next key.
-func nextField(s string) (field, rest string) {
-	depth := 0
-	for i, c := range s {
-		switch {
-		case c == '[':
-			depth++
-		case c == ']':
-			depth--
-		case c == ' ' && depth == 0:
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
+	sessiontest.CheckFields(t, &last[0], "response request_id=0 -rtt_ns")
+	sessiontest.CheckFields(t, &last[1], "response request_id=1 rtt_ns=17000000")
+	sessiontest.CheckFields(t, &last[2], "response request_id=1 -rtt_ns")
 }

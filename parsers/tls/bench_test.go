@@ -3,24 +3,10 @@ package tls
 import (
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"flowscope/session"
+	"flowscope/session/sessiontest"
 )
-
-// discard encodes into one buffer.
-type discard struct {
-	b []byte
-	n int
-}
-
-func (d *discard) Emit(e *session.Emission) {
-	d.b = e.Message.AppendMsgpack(d.b[:0])
-	d.n++
-}
-func (d *discard) Anomaly(*session.AnomalyType, session.Side, string) {}
-func (d *discard) WakeAt(session.Timestamp)                           {}
-func (d *discard) SetIdle(time.Duration)                              {}
 
 // capturedFlight returns the bytes that a side of a connection of our capture sent first.
 func capturedFlight(tb testing.TB, connection int, side session.Side) []byte {
@@ -53,7 +39,7 @@ func benchmarkClientHello(b *testing.B, unknown bool) {
 	hello := capturedFlight(b, captured13, session.Initiator)
 	f := New()
 	p := f.NewSessionParser().(*parser)
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	out.Begin(1, session.Initiator, false)
 	const firstSuite = recordHeader + messageHeader + helloFixed + 1 + maxSessionID + 2
@@ -68,8 +54,8 @@ func benchmarkClientHello(b *testing.B, unknown bool) {
 			binary.BigEndian.PutUint16(hello[firstSuite:], i)
 		}
 	}
-	if d.n != b.N {
-		b.Fatalf("%d messages of %d", d.n, b.N)
+	if d.Messages != b.N {
+		b.Fatalf("%d messages of %d", d.Messages, b.N)
 	}
 }
 
@@ -78,7 +64,7 @@ func benchmarkClientHello(b *testing.B, unknown bool) {
 func benchmarkHandshake(b *testing.B, connection int) {
 	s := streams(b, ownCapture)[connection]
 	p := New().NewSessionParser().(*parser)
-	d := &discard{}
+	d := &sessiontest.Discard{}
 	out := session.NewOutput(d)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -107,7 +93,7 @@ func BenchmarkEncryptedRecord(b *testing.B) {
 	record := make([]byte, recordHeader+1455)
 	copy(record, "\x17\x03\x03\x05\xaf")
 	p := New().NewSessionParser().(*parser)
-	out := session.NewOutput(&discard{})
+	out := session.NewOutput(&sessiontest.Discard{})
 	out.Begin(1, session.Initiator, false)
 	b.ReportAllocs()
 	for b.Loop() {

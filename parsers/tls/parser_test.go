@@ -265,7 +265,7 @@ func TestHostile(t *testing.T) {
 // kept of each is no more than what came, nor than the configured size.
 func TestMemoryIsBounded(t *testing.T) {
 	f := New()
-	out := session.NewOutput(&discard{})
+	out := session.NewOutput(&sessiontest.Discard{})
 	out.Begin(1, client, false)
 	fragment := record(typeHandshake, tls10, make([]byte, 1<<14)...)
 	first := record(typeHandshake, tls10, append([]byte{messageClientHello, 0x01, 0xff, 0xfc, 3, 3}, make([]byte, 100)...)...)

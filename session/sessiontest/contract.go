@@ -278,7 +278,7 @@ func (c *contract) allocations(t *testing.T, budget float64) {
 	if raceEnabled {
 		t.Skip("allocations are not counted under the race detector")
 	}
-	quiet := &sink{}
+	quiet := &Discard{}
 	r := newStreamRun(c.f)
 	var never ingest.Timestamp
 	r.out, r.due = session.NewOutput(quiet), &never

@@ -99,6 +99,28 @@ func UDP(tb testing.TB, file string) []UDPDatagram {
 	}
 }
 
+// Conversations returns the UDP conversations of capture files with one of these
+// ports, each named after its file and addresses.
+func Conversations(tb testing.TB, files []string, ports ...uint16) []Conversation {
+	tb.Helper()
+	var list []Conversation
+	for _, file := range files {
+		places := map[string]int{}
+		for _, d := range UDP(tb, file) {
+			if !slices.Contains(ports, d.SrcPort) && !slices.Contains(ports, d.DstPort) {
+				continue
+			}
+			if _, seen := places[d.Flow]; !seen {
+				places[d.Flow] = len(list)
+				list = append(list, Conversation{Name: filepath.Base(file) + " " + d.Flow})
+			}
+			c := &list[places[d.Flow]]
+			c.Datagrams = append(c.Datagrams, d.Datagram)
+		}
+	}
+	return list
+}
+
 type packetReader interface {
 	ReadPacketData() ([]byte, forked.CaptureInfo, error)
 }

@@ -293,20 +293,12 @@ func checkClose(t *testing.T, f session.DatagramParserFactory, c Conversation) {
 	}
 }
 
-// sink encodes into one buffer.
-type sink struct{ b []byte }
-
-func (s *sink) Emit(e *session.Emission)                        { s.b = e.Message.AppendMsgpack(s.b[:0]) }
-func (s *sink) Anomaly(*session.AnomalyType, flow.Side, string) {}
-func (s *sink) WakeAt(ingest.Timestamp)                         {}
-func (s *sink) SetIdle(time.Duration)                           {}
-
 func checkAllocations(t *testing.T, f session.DatagramParserFactory, c Conversation, budget float64) {
 	if raceEnabled {
 		t.Skip("allocations are not counted under the race detector")
 	}
 	p := f.NewDatagramParser()
-	out := session.NewOutput(&sink{})
+	out := session.NewOutput(&Discard{})
 	now := base
 	run := func() {
 		for i := range c.Datagrams {
