@@ -29,6 +29,10 @@ func (l *live) confine() error {
 			return err
 		}
 	}
+	if l.dest.temporary != "" {
+		l.log.Warn("the embedded server's store is a temporary one: what is in it is removed at the end (publish.embedded.store)")
+		p.RemoveIn = []string{filepath.Dir(l.dest.temporary)}
+	}
 	report, err := sandbox.Enter(p)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -145,7 +146,18 @@ func (d *destination) close() error {
 		errs = append(errs, d.server.Close())
 	}
 	if d.temporary != "" {
-		errs = append(errs, os.RemoveAll(d.temporary))
+		errs = append(errs, removeFolder(d.temporary))
 	}
 	return errors.Join(errs...)
+}
+
+// removeFolder removes a folder with all that is in it. Other than os.RemoveAll it
+// does not read the folder that it is in, which a confined process may not.
+func removeFolder(path string) error {
+	entries, err := os.ReadDir(path)
+	errs := []error{err}
+	for _, e := range entries {
+		errs = append(errs, os.RemoveAll(filepath.Join(path, e.Name())))
+	}
+	return errors.Join(append(errs, os.Remove(path))...)
 }

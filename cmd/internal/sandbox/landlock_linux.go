@@ -52,6 +52,7 @@ func openRuleset(p Policy) (r *ruleset, version int, err error) {
 		{system, readFile, readRight},
 		{p.Read, readFile, readRight},
 		{p.Write, writeFile, writeTree},
+		{p.RemoveIn, 0, unix.LANDLOCK_ACCESS_FS_REMOVE_DIR},
 	} {
 		for _, path := range list.paths {
 			if err := r.allow(path, list.file, list.tree); err != nil {

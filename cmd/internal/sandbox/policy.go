@@ -18,6 +18,9 @@ type Policy struct {
 	// Read are files and folders that are read, Write those that are also
 	// written, created and removed in. What does not exist is left out.
 	Read, Write []string
+	// RemoveIn are folders in which empty folders are removed, and nothing else is
+	// done.
+	RemoveIn []string
 }
 
 // Report says what was done.
