@@ -11,10 +11,6 @@ import (
 	"flowscope/config"
 )
 
-// reloadable are the keys that take effect while packets are captured. All others
-// are part of how sockets, tables and parsers were made.
-var reloadable = []string{"capture.filter", "capture.own_traffic", "publish.events", "publish.only"}
-
 // reloads reads the configuration again at each signal, until ctx ends.
 func (l *live) reloads(ctx context.Context, hangups <-chan os.Signal) {
 	for {
@@ -38,13 +34,37 @@ func (l *live) reload(ctx context.Context) {
 		l.log.Error("the new configuration is wrong, the old one stays", "error", err)
 		return
 	}
-	changed := config.Changed(l.loaded, loaded)
-	restart := slices.DeleteFunc(slices.Clone(changed), func(k string) bool { return slices.Contains(reloadable, k) })
-	now := slices.DeleteFunc(slices.Clone(changed), func(k string) bool { return !slices.Contains(reloadable, k) })
-	errs := []error{l.refilter(ctx, &loaded.Capture), l.publisher.Filter(loaded.Publish), l.publisher.Reload()}
-	if err := errors.Join(errs...); err != nil {
+	var now, restart []string
+	for _, key := range config.Changed(l.loaded, loaded) {
+		if config.Reloadable(key) {
+			now = append(now, key)
+		} else {
+			restart = append(restart, key)
+		}
+	}
+	config.Adopt(l.loaded, loaded, now)
+	if err := errors.Join(l.takeUp(ctx, now), l.publisher.Reload()); err != nil {
 		l.log.Error("cannot take up a part of the new configuration", "error", err)
 	}
-	config.Adopt(l.loaded, loaded, reloadable)
 	l.log.Info("configuration reloaded", "changed", strings.Join(now, " "), "needs_restart", strings.Join(restart, " "))
+}
+
+// takeUp has the stages take up what has changed under these keys.
+func (l *live) takeUp(ctx context.Context, changed []string) error {
+	c := l.loaded
+	errs := []error{l.refilter(ctx, &c.Capture), l.publisher.Reconfigure(c.Publish)}
+	if slices.ContainsFunc(changed, ofWorkers) {
+		registry, err := c.Registry()
+		if err == nil {
+			err = l.pipeline.Reconfigure(ctx, c.Flow, c.Session, registry)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// ofWorkers says whether a key concerns the workers.
+func ofWorkers(key string) bool {
+	section, _, _ := strings.Cut(key, ".")
+	return section == "flow" || section == "session" || section == "protocols"
 }

@@ -221,7 +221,7 @@ func (l *live) serve(hangups <-chan os.Signal) error {
 		err = nil
 	}
 
-	drain, cancel := context.WithTimeout(l.hard, l.Publish.DrainTimeout)
+	drain, cancel := context.WithTimeout(l.hard, l.loaded.Publish.DrainTimeout)
 	defer cancel()
 	errs := []error{err, l.publisher.Flush(drain)}
 	if errs[1] == nil && l.dest.connect != nil {
@@ -349,6 +349,6 @@ func (l *live) status() *status.Status {
 	}
 	s.HeapBytes = heapBytes()
 	s.Queue.InFlight = uint64(l.publisher.InFlight())
-	s.Queue.Bytes, s.Queue.MaxBytes = l.publisher.Heartbeat().QueueBytes, uint64(l.Publish.QueueBytes)
+	s.Queue.Bytes, s.Queue.MaxBytes = l.publisher.Heartbeat().QueueBytes, uint64(l.publisher.QueueBytes())
 	return s
 }

@@ -13,7 +13,8 @@ import (
 )
 
 const head = "# Configuration of flowscope. Every key may be left out; these are the defaults.\n" +
-	"# A variable FLOWSCOPE_<SECTION>_<KEY> goes before this file, a flag before both.\n"
+	"# A variable FLOWSCOPE_<SECTION>_<KEY> goes before this file, a flag before both.\n" +
+	"# What says [reload] a running sensor takes up at SIGHUP; all else needs a restart.\n"
 
 // AppendDefaults appends the file that says what holds without any: every key
 // with its default and a comment.
@@ -35,7 +36,11 @@ func appendKeys(b []byte, k *key, commented bool) []byte {
 			if depth == 0 || i > 0 && !(child.isValue() && k.keys[i-1].isValue()) {
 				b = append(b, '\n')
 			}
-			b = fmt.Appendf(b, "%s# %s\n", indent, child.comment)
+			mark := ""
+			if child.isValue() && Reloadable(child.path) {
+				mark = reloadMark
+			}
+			b = fmt.Appendf(b, "%s# %s%s\n", indent, child.comment, mark)
 		}
 		b = append(append(append(b, indent...), child.name...), ':')
 		if child.isValue() {

@@ -58,12 +58,14 @@ type decoder struct {
 }
 
 func newDecoder(cfg *Config) decoder {
-	return decoder{
-		seed:    newSeed(),
-		verify:  cfg.Checksums != ChecksumsOff,
-		dropBad: cfg.Checksums == ChecksumsDrop,
-		anyVLAN: !cfg.VLANsInKey,
-	}
+	c := decoder{seed: newSeed(), anyVLAN: !cfg.VLANsInKey}
+	c.configure(cfg)
+	return c
+}
+
+func (c *decoder) configure(cfg *Config) {
+	c.verify = cfg.Checksums != ChecksumsOff
+	c.dropBad = cfg.Checksums == ChecksumsDrop
 }
 
 // decode fills d from one packet.

@@ -99,11 +99,15 @@ type reassembled struct {
 }
 
 func newDefragmenter(cfg *Config, c *Counters) *defragmenter {
-	return &defragmenter{
-		timeout: ingest.Timestamp(cfg.FragmentTimeout), max: cfg.MaxFragmented,
-		maxBytes: cfg.MaxFragmentBytes, counters: c,
-		waiting: map[fragmentKey]*datagram{},
-	}
+	g := &defragmenter{counters: c, waiting: map[fragmentKey]*datagram{}}
+	g.configure(cfg)
+	return g
+}
+
+// configure sets the limits. A shorter time-out counts from the next datagram on,
+// and not before those are over that wait.
+func (g *defragmenter) configure(cfg *Config) {
+	g.timeout, g.max, g.maxBytes = ingest.Timestamp(cfg.FragmentTimeout), cfg.MaxFragmented, cfg.MaxFragmentBytes
 }
 
 // add takes a copy of a fragment and returns the datagram if that completes it.
@@ -173,7 +177,7 @@ func (g *defragmenter) finish(w *datagram) {
 }
 
 func (g *defragmenter) begin(key fragmentKey, now ingest.Timestamp) *datagram {
-	if len(g.waiting) >= g.max {
+	for len(g.waiting) >= g.max {
 		g.giveUp(FragmentCap)
 	}
 	w := &datagram{key: key, deadline: now + g.timeout}

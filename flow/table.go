@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"flowscope/ingest"
@@ -27,6 +28,7 @@ const latest = noDeadline - 2*ingest.Timestamp(maxIdle)
 // Table tracks the flows of one worker.
 type Table struct {
 	cfg       Config
+	coming    atomic.Pointer[Config] // what takes its place, nil: nothing
 	sensor    string
 	next      Handler
 	decoder   decoder
@@ -107,6 +109,7 @@ func (t *Table) publish() {
 
 // HandlePackets tracks a batch.
 func (t *Table) HandlePackets(packets []ingest.Packet) {
+	t.takeUp()
 	for len(packets) > 0 {
 		n := min(len(packets), lookAhead)
 		t.handle(packets[:n])
@@ -238,6 +241,7 @@ func (t *Table) pass(w *waiting) {
 // Tick brings the clock to now, or, if that lies before it, ends all flows and
 // begins anew.
 func (t *Table) Tick(now ingest.Timestamp) {
+	t.takeUp()
 	if t.begun && now < t.clock {
 		t.endAll(EndOfInput)
 		t.fragments.dropAll(FragmentTimeout)

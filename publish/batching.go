@@ -5,7 +5,6 @@ import "strconv"
 // packer puts the events of one subject that stand in a worker's batch into
 // messages of many, one after another. It belongs to the publisher's goroutine.
 type packer struct {
-	target int      // largest payload; 0 is off
 	made   []uint64 // messages per worker, for their ids
 	groups []group  // per topic
 	order  []int32  // topics in the order of their first event
@@ -16,7 +15,7 @@ type group struct {
 	records []int32
 }
 
-// pack returns a batch of messages. Events about the sensor stay on their own,
+// pack returns a batch of messages of at most target bytes. Events about the sensor stay on their own,
 // and so does an event that is alone on its subject, or larger than the target:
 // those keep their own ids. The others get <run>-<worker>-<n>, which is the same
 // only when the same message is sent again.

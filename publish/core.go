@@ -29,7 +29,7 @@ func (t *jetStream) sendCore(ctx context.Context, b *Batch, r *Record) error {
 		t.mu.Lock()
 		t.note(err)
 		t.mu.Unlock()
-		if limit := t.cfg.StallTimeout; t.nc.IsClosed() || limit > 0 && !t.p.live && time.Since(begin) >= limit {
+		if limit := t.limits.Load().stall; t.nc.IsClosed() || limit > 0 && !t.p.live && time.Since(begin) >= limit {
 			return &NotAcknowledgedError{N: t.p.account.waiting(), Last: err}
 		}
 		select {
@@ -46,13 +46,13 @@ func (t *jetStream) flushCore(ctx context.Context) error {
 		return nil
 	}
 	for begin := time.Now(); ; {
-		bounded, cancel := context.WithTimeout(ctx, t.cfg.AckTimeout)
+		bounded, cancel := context.WithTimeout(ctx, t.limits.Load().ack)
 		err := t.nc.FlushWithContext(bounded)
 		cancel()
 		if err == nil {
 			return nil
 		}
-		if limit := t.cfg.StallTimeout; t.nc.IsClosed() || limit > 0 && time.Since(begin) >= limit {
+		if limit := t.limits.Load().stall; t.nc.IsClosed() || limit > 0 && time.Since(begin) >= limit {
 			return fmt.Errorf("flush: %w", t.explain(err))
 		}
 		select {

@@ -150,7 +150,7 @@ func (t *jetStream) lookAfterFast(now time.Time, all bool) {
 	}
 	t.mu.Lock()
 	for _, b := range append([]*fastBatch(nil), t.fast.closing...) {
-		if all || now.Sub(b.closedAt) >= t.cfg.AckTimeout {
+		if all || now.Sub(b.closedAt) >= t.limits.Load().ack {
 			t.abandon(b)
 		}
 	}
@@ -158,7 +158,7 @@ func (t *jetStream) lookAfterFast(now time.Time, all bool) {
 	commit := false
 	if b != nil {
 		switch {
-		case all || b.pending() > 0 && now.Sub(b.oldest) >= t.cfg.AckTimeout:
+		case all || b.pending() > 0 && now.Sub(b.oldest) >= t.limits.Load().ack:
 			t.abandon(b)
 		case b.pending() > 0 && now.Sub(b.oldest) >= fastLinger || now.Sub(b.latest) >= fastIdle:
 			commit = true

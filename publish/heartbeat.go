@@ -137,11 +137,11 @@ func (p *Publisher) Heartbeat() *Heartbeat {
 // heartbeats and ledgers at each interval, and when it begins or ends to shed
 // events. Behind a queue that is nearly full it is silent, so that it takes no
 // memory while nothing is delivered.
-func (p *Publisher) beat(ctx context.Context, interval time.Duration) {
+func (p *Publisher) beat(ctx context.Context) {
 	p.tell(&State{State: StateStarted})
 	look := time.NewTicker(stateInterval)
 	defer look.Stop()
-	next := time.Now().Add(interval)
+	last := time.Now()
 	shedding := false
 	for {
 		select {
@@ -155,8 +155,8 @@ func (p *Publisher) beat(ctx context.Context, interval time.Duration) {
 					p.tellShedding(over)
 				}
 			}
-			if interval > 0 && !now.Before(next) {
-				next = now.Add(interval)
+			if interval := time.Duration(p.heartbeat.Load()); interval > 0 && now.Sub(last) >= interval {
+				last = now
 				p.tellAll()
 			}
 		}

@@ -46,7 +46,7 @@ type Publisher struct {
 	account   *account
 	transport Transport
 	newEnc    func() appender
-	heartbeat time.Duration
+	heartbeat atomic.Int64 // between two of them, in nanoseconds; 0: never
 	sensor    sensorEvents
 
 	finished chan struct{} // closed when Run returns
@@ -91,11 +91,12 @@ func newPublisher(cfg Config, opts Options, t Transport, newEnc func() appender)
 		opts: opts, live: opts.Live, subjects: subjects,
 		queue:     newQueue(cfg.QueueBytes),
 		account:   newAccount(opts.Workers, len(subjects)),
-		transport: t, newEnc: newEnc, heartbeat: cfg.Heartbeat,
+		transport: t, newEnc: newEnc,
 		finished: make(chan struct{}),
 	}
 	p.account.unreported = cfg.Mode == ModeFast
 	p.rules.Store(&rules)
+	p.heartbeat.Store(int64(cfg.Heartbeat))
 	p.sensor.init(p)
 	t.bind(p)
 	return p, nil
@@ -133,7 +134,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { p.transport.run(ctx) })
 	if p.live {
-		beside.Go(func() { p.beat(ctx, p.heartbeat) })
+		beside.Go(func() { p.beat(ctx) })
 	}
 	stop := context.AfterFunc(ctx, p.queue.fail)
 	err := p.loop(ctx)
@@ -358,14 +359,21 @@ func (p *Publisher) Made() []uint64 {
 	return made
 }
 
-// Filter replaces which events are left out: events and only of cfg count, the
-// rest of it is not looked at. Workers take the change up at their next tick.
-func (p *Publisher) Filter(cfg Config) error {
+// Reconfigure takes up what of a configuration can change while it runs, and does
+// not look at the rest: events, only, batch_bytes, queue_bytes, in_flight.bytes,
+// ack_timeout, stall_timeout and heartbeat. Workers leave out other events from their next tick
+// on. If events or only are not right, nothing changes.
+func (p *Publisher) Reconfigure(cfg Config) error {
 	rules, err := newRules(&cfg, p.opts.Registry)
 	if err != nil {
 		return fmt.Errorf("publisher: %w", err)
 	}
 	p.rules.Store(&rules)
+	p.queue.resize(cfg.QueueBytes)
+	p.heartbeat.Store(int64(cfg.Heartbeat))
+	if t, ok := p.transport.(interface{ reconfigure(cfg *Config) }); ok {
+		t.reconfigure(&cfg)
+	}
 	return nil
 }
 
@@ -377,6 +385,9 @@ func (p *Publisher) Reload() error { return p.transport.reload() }
 // the sensor may take it beyond. It is full, too, while there is no room for
 // another batch.
 func (p *Publisher) Fill() float64 { return p.queue.full() }
+
+// QueueBytes is how much memory the queue may take.
+func (p *Publisher) QueueBytes() int { return p.queue.capacity() }
 
 // Ledger returns the publisher's part of the ledger: sensor, run, time, events
 // and subjects. It balances at any moment; what a worker made since its last

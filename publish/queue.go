@@ -172,7 +172,26 @@ func (q *queue) full() float64 {
 }
 
 // fill is how full the queue is, in sixteenths.
-func (q *queue) fill() int { return q.held() * 16 / q.maxBytes }
+func (q *queue) fill() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes * 16 / q.maxBytes
+}
+
+// resize sets how much memory the batches may hold. What waits stays.
+func (q *queue) resize(maxBytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.maxBytes = maxBytes
+	q.room.Broadcast()
+}
+
+// capacity is how much memory the batches may hold.
+func (q *queue) capacity() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.maxBytes
+}
 
 // idle says that nothing waits for the publisher.
 func (q *queue) idle() bool {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -48,6 +49,7 @@ const (
 type jetStream struct {
 	nc      *nats.Conn
 	cfg     Config
+	limits  atomic.Pointer[limits]
 	inbox   string // what all reply subjects begin with, with the dot
 	sub     *nats.Subscription
 	prefix  []byte // what the usual acknowledgement begins with
@@ -75,6 +77,19 @@ type jetStream struct {
 	failed   error     // final
 	fast     fastIngest
 	blind    bool // the stream may not be read back
+}
+
+// limits are what may change while the transport runs.
+type limits struct {
+	ack, stall time.Duration
+	inFlight   int // bytes
+	batch      int // bytes of a message of many events; 0 is one each
+}
+
+// reconfigure takes up the limits of another configuration.
+func (t *jetStream) reconfigure(cfg *Config) {
+	t.limits.Store(&limits{ack: cfg.AckTimeout, stall: cfg.StallTimeout, inFlight: cfg.InFlight.Bytes, batch: cfg.BatchBytes})
+	t.wake()
 }
 
 // inFlight returns how many messages the window holds.
@@ -151,7 +166,6 @@ func newJetStream(nc *nats.Conn, cfg Config) (*jetStream, error) {
 		nc: nc, cfg: cfg, inbox: nc.NewInbox() + ".",
 		slots: make([]slot, cfg.InFlight.Messages), free: make([]int32, cfg.InFlight.Messages),
 	}
-	t.packer.target = cfg.BatchBytes
 	t.fast.on = cfg.Mode == ModeFast
 	switch {
 	case cfg.Stream.Mode == StreamOff:
@@ -161,6 +175,7 @@ func newJetStream(nc *nats.Conn, cfg Config) (*jetStream, error) {
 		t.prefix = fmt.Appendf(nil, `{"stream":%q,"domain":%q,`, cfg.Stream.Name, cfg.Stream.Domain)
 	}
 	t.changed.L = &t.mu
+	t.reconfigure(&t.cfg)
 	for i := range t.free {
 		t.free[i] = int32(len(t.free) - 1 - i)
 	}
@@ -243,10 +258,11 @@ func (t *jetStream) fit(b *Batch) *Batch {
 			shortenRecord(b, r, limit)
 		}
 	}
-	if t.packer.target == 0 {
+	target := t.limits.Load().batch
+	if target == 0 {
 		return b
 	}
-	packed := t.packer.pack(t.p, b, min(t.packer.target, limit))
+	packed := t.packer.pack(t.p, b, min(target, limit))
 	if packed != b {
 		t.p.queue.recycle(b)
 	}
@@ -295,7 +311,7 @@ func (t *jetStream) enter(ctx context.Context, f *flight, i int) (int32, uint32,
 }
 
 func (t *jetStream) roomFor(size int) bool {
-	return len(t.free) > 0 && (t.used == 0 || t.bytes+size <= t.cfg.InFlight.Bytes) && !t.fast.full()
+	return len(t.free) > 0 && (t.used == 0 || t.bytes+size <= t.limits.Load().inFlight) && !t.fast.full()
 }
 
 func (t *jetStream) wait() {
@@ -331,7 +347,7 @@ func (t *jetStream) noteSending(k int32, err error) {
 			s.first = now
 		}
 		s.tries++
-		s.due = now.Add(t.cfg.AckTimeout)
+		s.due = now.Add(t.limits.Load().ack)
 	case errors.Is(err, nats.ErrMaxPayload):
 		t.refuse(k, "max_payload", fmt.Sprintf("the server takes at most %d bytes", t.nc.MaxPayload()))
 	default:
@@ -449,7 +465,7 @@ func (t *jetStream) release(k int32) {
 	*s = slot{gen: s.gen + 1}
 	t.free = append(t.free, k)
 	t.leave(f)
-	if t.awaited && (t.used == 0 || len(t.free) > len(t.slots)/8 && t.bytes < t.cfg.InFlight.Bytes/8*7) {
+	if t.awaited && (t.used == 0 || len(t.free) > len(t.slots)/8 && t.bytes < t.limits.Load().inFlight/8*7) {
 		t.awaited = false
 		t.changed.Broadcast()
 	}
@@ -509,7 +525,7 @@ func (t *jetStream) stalled(now time.Time) bool {
 	} else if err := t.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 		t.note(err) // publishing without permission has no answer
 	}
-	limit := t.cfg.StallTimeout
+	limit := t.limits.Load().stall
 	over := limit > 0 && !t.p.live && now.Sub(t.progress) >= limit
 	if !over && !t.nc.IsClosed() {
 		return false

@@ -33,6 +33,12 @@ type Config struct {
 	AnomalyInterval time.Duration `yaml:"anomaly_interval"`
 }
 
+// Share returns the limits of one of so many workers.
+func (c Config) Share(workers int) Config {
+	c.BufferTotal = max(1<<20, c.BufferTotal/workers)
+	return c
+}
+
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"flowscope/flow"
@@ -22,6 +23,7 @@ type Identity struct {
 // Driver detects protocols and runs parsers for the flows of one worker.
 type Driver struct {
 	cfg      Config
+	coming   atomic.Pointer[Driver] // whose configuration takes its place, nil: nobody's
 	id       Identity
 	registry *Registry
 	next     Sink
@@ -64,6 +66,9 @@ type flowState struct {
 	conn      uint32 // index into Driver.conns
 	candidate int16  // index into Driver.all of the flow's protocol, noCandidate: flow
 	phase     phase
+	// outdated says that parser was made before the protocols were configured anew:
+	// it is not used for another flow.
+	outdated bool
 }
 
 type phase uint8
@@ -178,6 +183,7 @@ func (d *Driver) HandleEvent(e *flow.Event) {
 
 // Tick passes the end of a batch on.
 func (d *Driver) Tick(now ingest.Timestamp) {
+	d.takeUp()
 	d.publish()
 	d.next.Tick(now.Time())
 }
@@ -283,7 +289,7 @@ type payload struct {
 // one's.
 func (d *Driver) start(e *flow.Event, s *flowState, matches []*candidate) {
 	e.Flow.WakeAt(0)
-	s.phase = parsing
+	s.phase, s.outdated = parsing, false
 	first := matches[0]
 	d.settle(e, s, first.index)
 	if len(matches) == 1 && e.Flow.Transport() == flow.UDP {
@@ -342,9 +348,11 @@ func (d *Driver) newStream(c *candidate) (SessionParser, error) {
 	return call.stream, err
 }
 
-// recycle makes a parser as good as new for another flow, if it can be.
+// recycle makes a parser as good as new for another flow, if it can be and is as one
+// would be made now.
 func (d *Driver) recycle(c *candidate, datagram DatagramParser, stream SessionParser) {
 	switch {
+	case c != d.all[c.index]: // configured anew
 	case datagram != nil && c.datagrams&resets != 0:
 		if d.guard(&call{op: opReset, candidate: c, datagram: datagram}) == nil {
 			d.datagrams[c.index].put(datagram)
@@ -417,10 +425,10 @@ func (d *Driver) closed(e *flow.Event, s *flowState) {
 			d.end(e, s, e.Time, err)
 		}
 	}
-	if s.parser != nil {
+	if s.parser != nil && !s.outdated {
 		d.recycle(d.all[s.candidate], s.parser, nil)
-		s.parser = nil
 	}
+	s.parser = nil
 	if len(d.limiter.flows) > 0 {
 		d.limiter.flush(e.Slot, func(a *pendingAnomaly) { d.emitAnomaly(e, s, a) })
 	}
@@ -454,7 +462,7 @@ func (d *Driver) protocolsOf(s *flowState) []string {
 func (d *Driver) end(e *flow.Event, s *flowState, now ingest.Timestamp, err error) {
 	c := d.all[s.candidate]
 	reason, detail := d.outcome(c, err)
-	if reason != parserReasons[parserPanicked] && s.parser != nil {
+	if reason != parserReasons[parserPanicked] && s.parser != nil && !s.outdated {
 		d.recycle(c, s.parser, nil) // one that panicked is not used again
 	}
 	s.parser = nil

@@ -138,7 +138,8 @@ type Configurable interface {
 	// options; it is a copy, to be changed and handed to
 	// WithConfig. If it has a method Validate() error, that is called.
 	Config() any
-	// WithConfig returns a new factory with these options.
+	// WithConfig returns a new factory with these options, whose parsers have the
+	// same optional abilities.
 	WithConfig(cfg any) (Factory, error)
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,10 +11,10 @@ import (
 // named. It cannot be stopped, so whoever runs the watchdog has to end the
 // process.
 type Watchdog struct {
-	interval time.Duration
-	looks    int // how often the same call may be seen
-	drivers  []*Driver
-	seen     []sighting // by driver
+	limit   atomic.Int64 // how long a call may take, 0 for ever
+	changed chan struct{}
+	drivers []*Driver
+	seen    []sighting // by driver
 }
 
 // sighting is a call and how often it was seen.
@@ -39,45 +40,77 @@ func (e *StuckError) Error() string {
 
 // NewWatchdog returns a watchdog that lets a call take so long, 0 for ever.
 func NewWatchdog(limit time.Duration, drivers ...*Driver) *Watchdog {
-	w := &Watchdog{interval: time.Second, drivers: drivers, seen: make([]sighting, len(drivers))}
-	w.interval = min(w.interval, limit/4)
-	if w.interval > 0 {
-		w.looks = int((limit + w.interval - 1) / w.interval)
-	}
+	w := &Watchdog{changed: make(chan struct{}, 1), drivers: drivers, seen: make([]sighting, len(drivers))}
+	w.limit.Store(int64(limit))
 	return w
+}
+
+// SetLimit lets a call take so long from now on, 0 for ever. Any goroutine may call
+// it.
+func (w *Watchdog) SetLimit(limit time.Duration) {
+	if w.limit.Swap(int64(limit)) == int64(limit) {
+		return
+	}
+	select {
+	case w.changed <- struct{}{}:
+	default: // Run has yet to see an earlier change
+	}
+}
+
+// pace is how often is looked, and how often the same call may be seen; 0 is never.
+func (w *Watchdog) pace() (interval time.Duration, looks int) {
+	limit := time.Duration(w.limit.Load())
+	if interval = min(time.Second, limit/4); interval > 0 {
+		looks = int((limit + interval - 1) / interval)
+	}
+	return interval, looks
 }
 
 // Run looks every second until ctx ends, and then returns nil, or until a parser
 // has not returned for the limit, and then returns a *StuckError. It counts
 // looks and not time: a process that was stopped meanwhile is not blamed.
 func (w *Watchdog) Run(ctx context.Context) error {
-	if w.interval <= 0 {
-		<-ctx.Done()
-		return nil
+	for ctx.Err() == nil {
+		if err := w.watch(ctx); err != nil {
+			return err
+		}
 	}
-	ticker := time.NewTicker(w.interval)
-	defer ticker.Stop()
+	return nil
+}
+
+// watch looks until ctx ends or the limit changes.
+func (w *Watchdog) watch(ctx context.Context) error {
+	clear(w.seen)
+	var ticks <-chan time.Time // never
+	interval, looks := w.pace()
+	if interval > 0 {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
-			if err := w.look(); err != nil {
+		case <-w.changed:
+			return nil
+		case <-ticks:
+			if err := w.look(interval, looks); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (w *Watchdog) look() error {
+func (w *Watchdog) look(interval time.Duration, looks int) error {
 	for i, d := range w.drivers {
 		s := &w.seen[i]
 		if call := d.inside.load(); call == 0 || call != s.call {
 			*s = sighting{call: call}
 			continue
 		}
-		if s.times++; s.times >= w.looks {
-			return d.stuck(time.Duration(w.looks) * w.interval)
+		if s.times++; s.times >= looks {
+			return d.stuck(time.Duration(looks) * interval)
 		}
 	}
 	return nil

@@ -15,13 +15,17 @@ import (
 )
 
 // TestHang is run by TestWatchdog, in a process of its own: its parser never
-// returns.
+// returns. The limit is set at first, or later.
 func TestHang(t *testing.T) {
 	if os.Getenv("SESSION_HANG") == "" {
 		t.Skip("nobody asks for a parser that hangs")
 	}
 	r := newStreamRig(t, session.DefaultConfig(), syn, hanging{newText("text", "text")})
 	w := session.NewWatchdog(time.Second, r.driver)
+	if os.Getenv("SESSION_HANG") == "later" {
+		w = session.NewWatchdog(0, r.driver)
+		time.AfterFunc(100*time.Millisecond, func() { w.SetLimit(time.Second) })
+	}
 	go func() {
 		if err := w.Run(t.Context()); err != nil {
 			fmt.Println(err)
@@ -46,9 +50,15 @@ func (p *hangingParser) FeedInitiator(data []byte, out *session.Output) (int, er
 
 // TestWatchdog wants a parser that does not return to be named.
 func TestWatchdog(t *testing.T) {
+	for _, limit := range []string{"first", "later"} {
+		t.Run(limit, func(t *testing.T) { watchHang(t, limit) })
+	}
+}
+
+func watchHang(t *testing.T, limit string) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHang$")
-	cmd.Env = append(os.Environ(), "SESSION_HANG=1")
+	cmd.Env = append(os.Environ(), "SESSION_HANG="+limit)
 	out, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
 	if !errors.As(err, &failed) || failed.ExitCode() != 7 {

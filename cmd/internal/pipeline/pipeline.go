@@ -86,9 +86,7 @@ func build(cfg Config, p *publish.Publisher) (*Pipeline, []ingest.Handler, error
 	}
 	l := &Pipeline{publisher: p, stuck: cfg.Stuck}
 	handlers := make([]ingest.Handler, cfg.Workers)
-	share := cfg.Flow.Share(cfg.Workers)
-	limits := cfg.Session
-	limits.BufferTotal = max(1<<20, cfg.Session.BufferTotal/cfg.Workers)
+	share, limits := cfg.Flow.Share(cfg.Workers), cfg.Session.Share(cfg.Workers)
 	identity := session.Identity{Sensor: cfg.Sensor, Run: cfg.Run}
 	for i := range handlers {
 		driver, err := session.NewDriver(limits, cfg.Registry, identity, p.Sink(i))
