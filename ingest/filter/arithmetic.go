@@ -134,7 +134,7 @@ func (g *generator) load(n load, p place, free int) {
 		g.emit(opALU|aluADD|srcX, 0)
 		g.emit(opMISC|miscTAX, 0)
 		g.emit(opLD|size|modeIND, off)
-	case n.base.kind == atLink || !p.tagged:
+	case n.base.kind == atLink || !p.afloat:
 		off := 0
 		if n.base.kind != atLink {
 			off = p.net + n.base.fixed()
@@ -142,10 +142,10 @@ func (g *generator) load(n load, p place, free int) {
 		g.emit(opMISC|miscTAX, 0)
 		g.emit(opLD|size|modeIND, uint32(off))
 	default:
-		g.emit(opLDX|modeMEM, scratchType)
+		g.emit(opLDX|modeMEM, scratchPlace)
 		g.emit(opALU|aluADD|srcX, 0)
 		g.emit(opMISC|miscTAX, 0)
-		g.emit(opLD|size|modeIND, uint32(2+n.base.fixed()))
+		g.emit(opLD|size|modeIND, uint32(p.behind+n.base.fixed()))
 	}
 }
 

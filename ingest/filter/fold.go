@@ -121,7 +121,7 @@ func (p place) possible(n node) possibility {
 			return never
 		case p.live:
 			return maybe
-		case !p.tagged:
+		case !p.afloat:
 			return never
 		}
 		return ifElse(n.id < 0, always, maybe)

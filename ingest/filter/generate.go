@@ -6,10 +6,9 @@ import "encoding/binary"
 // wanted.
 const accepted = 0x40000
 
-// Scratch memory: the offset of the last EtherType of a frame with tags, and
-// what arithmetic needs.
+// Scratch memory: what place.afloat says, and what arithmetic needs.
 const (
-	scratchType  = 0
+	scratchPlace = 0
 	scratchFirst = 1
 	scratchEnd   = 16
 )
@@ -40,22 +39,36 @@ func (g *generator) program() {
 	g.emit(opRET, 0)
 }
 
-// blocks are the labels of what comes after the link layer.
+// blocks are the labels of what comes after the link layer, and where the network
+// header is there.
 type blocks struct {
 	ip4, ip6, other label
-	tagged          bool
+	place
 }
 
-func (g *generator) newBlocks(tagged bool) blocks {
-	return blocks{g.newLabel(), g.newLabel(), g.newLabel(), tagged}
+func (g *generator) newBlocks() blocks {
+	return blocks{g.newLabel(), g.newLabel(), g.newLabel(), place{layout: g.layout, live: g.live}}
+}
+
+// newAfloat is for a network header so many bytes behind what scratch memory holds.
+func (g *generator) newAfloat(behind int) blocks {
+	b := g.newBlocks()
+	b.afloat, b.behind = true, behind
+	return b
 }
 
 // dispatch looks at the link layer.
 func (g *generator) dispatch() {
-	plain := g.newBlocks(false)
+	plain := g.newBlocks()
 	switch g.layout.tells {
 	case byEtherType:
 		g.etherTypes(plain)
+		return
+	case byPPP:
+		g.ppp()
+		return
+	case by80211:
+		g.ieee80211()
 		return
 	case byVersion:
 		g.emit(opLD|sizeB|modeABS, uint32(g.layout.net))
@@ -91,7 +104,7 @@ func (g *generator) choose(k uint32, to label) {
 
 // etherTypes reads the EtherType, past up to two tags.
 func (g *generator) etherTypes(plain blocks) {
-	one, two, tagged := g.newLabel(), g.newLabel(), g.newBlocks(true)
+	one, two, tagged := g.newLabel(), g.newLabel(), g.newAfloat(2)
 	g.emit(opLD|sizeH|modeABS, uint32(g.layout.typeAt))
 	g.chooseType(plain, one)
 	g.mark(one)
@@ -104,7 +117,7 @@ func (g *generator) etherTypes(plain blocks) {
 
 func (g *generator) innerType(at int, b blocks, tag label) {
 	g.emit(opLDX|modeIMM, uint32(at))
-	g.emit(opSTX, scratchType)
+	g.emit(opSTX, scratchPlace)
 	g.emit(opLD|sizeH|modeABS, uint32(at))
 	g.chooseType(b, tag)
 }
@@ -124,10 +137,14 @@ func (g *generator) blocks(b blocks) {
 		label    label
 		protocol protocol
 	}{{b.ip4, isIP4}, {b.ip6, isIP6}, {b.other, other}} {
-		p := place{layout: g.layout, protocol: at.protocol, tagged: b.tagged, live: g.live}
-		g.mark(at.label)
-		g.cond(p.fold(g.root), p, g.accept, g.reject)
+		g.block(at.label, b.place, at.protocol)
 	}
+}
+
+func (g *generator) block(at label, p place, protocol protocol) {
+	p.protocol = protocol
+	g.mark(at)
+	g.cond(p.fold(g.root), p, g.accept, g.reject)
 }
 
 // cond writes a condition that jumps to one of two labels.
@@ -176,27 +193,27 @@ func (g *generator) cond(n node, p place, yes, no label) {
 
 // loadNet loads from the network header.
 func (g *generator) loadNet(p place, size uint16, off int) {
-	if !p.tagged {
+	if !p.afloat {
 		g.emit(opLD|size|modeABS, uint32(p.net+off))
 		return
 	}
-	g.emit(opLDX|modeMEM, scratchType)
-	g.emit(opLD|size|modeIND, uint32(2+off))
+	g.emit(opLDX|modeMEM, scratchPlace)
+	g.emit(opLD|size|modeIND, uint32(p.behind+off))
 }
 
 func (g *generator) loadType(p place) {
-	if !p.tagged {
+	if !p.afloat {
 		g.emit(opLD|sizeH|modeABS, uint32(p.typeAt))
 		return
 	}
-	g.emit(opLDX|modeMEM, scratchType)
+	g.emit(opLDX|modeMEM, scratchPlace)
 	g.emit(opLD|sizeH|modeIND, 0)
 }
 
 // headerIP4 loads into X what, with the constant that it returns, is the offset
 // of the payload of an IPv4 packet.
 func (g *generator) headerIP4(p place) uint32 {
-	if !p.tagged {
+	if !p.afloat {
 		g.emit(opLDX|sizeB|modeMSH, uint32(p.net))
 		return uint32(p.net)
 	}
@@ -205,7 +222,7 @@ func (g *generator) headerIP4(p place) uint32 {
 	g.emit(opALU|aluLSH, 2)
 	g.emit(opALU|aluADD|srcX, 0)
 	g.emit(opMISC|miscTAX, 0)
-	return 2
+	return uint32(p.behind)
 }
 
 // ends runs a test on one end or both, as the direction wants.
@@ -462,7 +479,7 @@ func (g *generator) vlan(n vlan, p place, yes, no label) {
 		g.mark(next)
 	}
 	switch {
-	case !p.tagged:
+	case !p.afloat:
 		g.goTo(no)
 	case n.id < 0:
 		g.goTo(yes)
@@ -471,7 +488,7 @@ func (g *generator) vlan(n vlan, p place, yes, no label) {
 		g.emit(opLD|sizeH|modeABS, uint32(p.net))
 		g.tagIs(n, yes, next)
 		g.mark(next)
-		g.emit(opLD|modeMEM, scratchType)
+		g.emit(opLD|modeMEM, scratchPlace)
 		g.jump(jumpJEQ, uint32(p.net+6), two, no)
 		g.mark(two)
 		g.emit(opLD|sizeH|modeABS, uint32(p.net+4))

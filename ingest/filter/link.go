@@ -6,11 +6,15 @@ import "fmt"
 const (
 	linkNull       = 0
 	linkEthernet   = 1
+	linkPPP        = 9
 	linkRawBSD     = 12
 	linkRawOpenBSD = 14
+	linkPPPHDLC    = 50
 	linkRaw        = 101
+	link80211      = 105
 	linkLoop       = 108
 	linkSLL        = 113
+	linkRadiotap   = 127
 	linkIPv4       = 228
 	linkIPv6       = 229
 	linkSLL2       = 276
@@ -26,6 +30,8 @@ type layout struct {
 	net int
 	// addresses says that the frame begins with two Ethernet addresses.
 	addresses bool
+	// radiotap says that the frame begins with a header of radiotap.
+	radiotap bool
 }
 
 // tells is what tells the network protocol.
@@ -35,6 +41,8 @@ const (
 	byEtherType tells = iota
 	byVersion         // the first half byte of the IP header
 	byFamily          // a BSD address family in either byte order
+	byPPP             // the protocol field of PPP
+	by80211           // the 802.2 header of a data frame of 802.11
 	alwaysIP4
 	alwaysIP6
 )
@@ -49,6 +57,10 @@ var layouts = map[uint32]layout{
 	linkRawOpenBSD: {tells: byVersion, typeAt: -1},
 	linkNull:       {tells: byFamily, typeAt: -1, net: 4},
 	linkLoop:       {tells: byFamily, typeAt: -1, net: 4},
+	linkPPP:        {tells: byPPP, typeAt: -1},
+	linkPPPHDLC:    {tells: byPPP, typeAt: -1},
+	link80211:      {tells: by80211},
+	linkRadiotap:   {tells: by80211, radiotap: true},
 	linkIPv4:       {tells: alwaysIP4, typeAt: -1},
 	linkIPv6:       {tells: alwaysIP6, typeAt: -1},
 }
@@ -74,9 +86,11 @@ const (
 type place struct {
 	layout
 	protocol protocol
-	// tagged says that the frame has VLAN tags: the offset of the last EtherType
-	// is in scratch memory then, and the network header follows it.
-	tagged bool
+	// afloat says that the network header stands at no fixed offset: scratch
+	// memory holds one, of the last EtherType if there is one, and the network
+	// header is so many bytes behind that.
+	afloat bool
+	behind int
 	// live says that the kernel holds the outer tag beside the frame.
 	live bool
 }

@@ -141,9 +141,29 @@ func (f frame) as(link uint32) (frame, bool) {
 		if !ip {
 			return f, false
 		}
+	case linkPPP, linkPPPHDLC:
+		if !ip {
+			return f, false
+		}
+		head = []byte{0xff, 0x03, 0, 0x21}
+		if proto[0] == 0x86 {
+			head[3] = 0x57
+		}
+	case link80211:
+		head = append(dataFrame(0x08, 0), 0xaa, 0xaa, 3, 0, 0, 0, proto[0], proto[1])
+		if proto[0] == 0x08 { // half of them with a QoS field
+			head = append(append(dataFrame(0x88, 0), 0, 0), head[24:]...)
+		}
+	case linkRadiotap:
+		head = append(append([]byte{0, 0, 10, 0, 0, 0, 0, 0, 0, 0}, dataFrame(0x08, 0)...), 0xaa, 0xaa, 3, 0, 0, 0, proto[0], proto[1])
 	}
 	f.length += len(head) - 14
 	f.data = append(head, f.data[14:]...)
 	f.link = link
 	return f, true
+}
+
+// dataFrame is the header of an 802.11 data frame with three addresses.
+func dataFrame(control, flags byte) []byte {
+	return append([]byte{control, flags}, make([]byte, 22)...)
 }

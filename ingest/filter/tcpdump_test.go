@@ -17,7 +17,8 @@ import (
 // linkNames are tcpdump's.
 var linkNames = map[uint32]string{
 	linkEthernet: "EN10MB", linkSLL: "LINUX_SLL", linkSLL2: "LINUX_SLL2",
-	linkRaw: "RAW", linkNull: "NULL", linkLoop: "LOOP",
+	linkRaw: "RAW", linkNull: "NULL", linkLoop: "LOOP", linkPPP: "PPP", linkPPPHDLC: "PPP_SERIAL",
+	link80211: "IEEE802_11", linkRadiotap: "IEEE802_11_RADIO",
 }
 
 // primitives are conditions with addresses and ports of the captures, and some
@@ -150,8 +151,7 @@ func compiled(t testing.TB, link uint32, expression string) Program {
 }
 
 // TestAsTcpdump compares what passes with what passes tcpdump's program, for
-// every packet of the captures. A frame with tags is given to tcpdump without
-// them.
+// every packet of the captures, as it is and behind other link headers.
 func TestAsTcpdump(t *testing.T) {
 	all := corpus(t)
 	for link, name := range linkNames {
@@ -168,7 +168,7 @@ func TestAsTcpdump(t *testing.T) {
 					g, ok = f.as(link)
 				}
 				if ok {
-					_, plain := g.untaggedIfEthernet()
+					plain := g.ordinary()
 					ours, theirs = append(ours, g), append(theirs, plain)
 				}
 			}
@@ -179,7 +179,7 @@ func TestAsTcpdump(t *testing.T) {
 			each(expressions, func(e string) {
 				want, ok := tcpdump(t, link, e)
 				if !ok {
-					if typed := link == linkEthernet || link == linkSLL || link == linkSLL2; typed || !strings.Contains(e, "arp") {
+					if typed := layouts[link].typeAt >= 0; typed || !strings.Contains(e, "arp") {
 						t.Errorf("tcpdump refuses %s", e)
 					}
 					return
@@ -239,11 +239,17 @@ func TestMeantDifferences(t *testing.T) {
 	}
 }
 
-func (f frame) untaggedIfEthernet() (int, frame) {
-	if f.link != linkEthernet {
-		return 0, f
+// ordinary is the frame as tcpdump expects it: without VLAN tags, and of PPP with
+// address and control.
+func (f frame) ordinary() frame {
+	switch {
+	case f.link == linkEthernet:
+		_, f = f.untagged()
+	case (f.link == linkPPP || f.link == linkPPPHDLC) && len(f.data) > 0 && f.data[0] != 0xff:
+		f.data = append([]byte{0xff, 0x03}, f.data...)
+		f.length += 2
 	}
-	return f.untagged()
+	return f
 }
 
 type counter struct {

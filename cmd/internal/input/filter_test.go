@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"flowscope/flow"
 	"flowscope/ingest"
 	"flowscope/ingest/filter"
 )
@@ -38,7 +39,7 @@ type odd struct{}
 
 func (odd) ReadBatch(packets []ingest.Packet) (int, error) {
 	packets[0] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{Name: "a", LinkType: 1}}
-	packets[1] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{Name: "b", LinkType: 127}}
+	packets[1] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{Name: "b", LinkType: 220}}
 	return 2, nil
 }
 func (odd) Close() error { return nil }
@@ -50,7 +51,21 @@ func TestFilterOfUnknownLinkType(t *testing.T) {
 	}
 	n, err := Filter(odd{}, e).ReadBatch(make([]ingest.Packet, 2))
 	var wrong *filter.LinkError
-	if n != 1 || !errors.As(err, &wrong) || err.Error() != "b: filter: packets of link type 127 cannot be filtered" {
+	if n != 1 || !errors.As(err, &wrong) || err.Error() != "b: filter: packets of link type 220 cannot be filtered" {
 		t.Errorf("%d: %v", n, err)
+	}
+}
+
+// TestFilterWhatIsDecoded holds the link types that can be filtered against those
+// that can be decoded.
+func TestFilterWhatIsDecoded(t *testing.T) {
+	e, err := filter.Parse("udp port 53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for link := range ingest.LinkType(1 << 10) {
+		if _, err := e.Compile(uint32(link), false); (err == nil) != flow.SupportsLinkType(link) {
+			t.Errorf("link type %d is decoded: %v; filtered: %v", link, flow.SupportsLinkType(link), err)
+		}
 	}
 }
