@@ -306,10 +306,12 @@ func (s *site) quiet() {
 	}
 }
 
-// events are what a store holds, as JSON objects, by subject.
-func events(t *testing.T, store string) (all []map[string]any) {
+// events are what a store holds on some subjects, as JSON objects; without a subject
+// all of it.
+func events(t *testing.T, store string, subjects ...string) (all []map[string]any) {
 	t.Helper()
-	out, err := exec.Command(flowscope(t), "sub", "--store", store, "--format", "json").Output()
+	command := append([]string{"sub", "--store", store, "--format", "json"}, subjects...)
+	out, err := exec.Command(flowscope(t), command...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,10 +330,7 @@ func events(t *testing.T, store string) (all []map[string]any) {
 func lastLedger(t *testing.T, store string) *publish.Ledger {
 	t.Helper()
 	var last *publish.Ledger
-	for _, e := range events(t, store) {
-		if e["protocol"] != "sensor" || e["kind"] != "ledger" {
-			continue
-		}
+	for _, e := range events(t, store, "flowscope.sensor.ledger") {
 		b, err := json.Marshal(e["message"])
 		if err != nil {
 			t.Fatal(err)
