@@ -27,7 +27,10 @@ func (g *packer) pack(p *Publisher, b *Batch, target int) *Batch {
 	if len(b.Records) < 2 {
 		return b
 	}
-	out := p.queue.empty()
+	out := new(Batch)
+	if len(b.Buf) > smallBatch {
+		out = p.queue.empty()
+	}
 	out.Worker = b.Worker
 	for i := range b.Records {
 		topic := b.Records[i].Topic

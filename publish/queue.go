@@ -1,13 +1,24 @@
 package publish
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // batchTarget is the size at which a worker hands a batch over, in bytes.
 const batchTarget = 256 << 10
 
+// smallBatch is the size up to which a batch is handed over as a copy, in bytes.
+const smallBatch = batchTarget / 8
+
 // maxSpare bounds the memory of a batch that is used again, so that one giant
 // event does not stay in memory for ever.
 const maxSpare = 4 * batchTarget
+
+// spareReview is the number of batches after which spares that nobody needed all
+// the while are given back: what a busy minute or an outage took is not kept for
+// ever.
+const spareReview = 256
 
 // item is what the queue carries: a batch, or a mark that everything before it
 // was taken.
@@ -32,6 +43,8 @@ type queue struct {
 
 	spare      []*Batch
 	spareBytes int
+	unneeded   int // the fewest spares there were since the last review
+	reviewed   int // batches put since then
 }
 
 func newQueue(maxBytes int) *queue {
@@ -43,10 +56,10 @@ func newQueue(maxBytes int) *queue {
 // cost is the memory a batch holds.
 func (b *Batch) cost() int { return cap(b.Buf) + cap(b.Records)*recordSize }
 
-// put appends a batch, waiting for room when block is set, and returns an empty
-// batch in exchange. It is false when the batch was not taken: there was no room
-// or nobody takes any more; the batch is then the caller's still.
-func (q *queue) put(b *Batch, block bool) (*Batch, bool) {
+// put appends a batch, waiting for room when block is set. It is false when the
+// batch was not taken: there was no room or nobody takes any more; the batch is then
+// the caller's still.
+func (q *queue) put(b *Batch, block bool) bool {
 	cost := b.cost()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -54,16 +67,17 @@ func (q *queue) put(b *Batch, block bool) (*Batch, bool) {
 	for q.bytes > 0 && q.bytes+cost > q.maxBytes && !q.failed && !q.closed {
 		if !block {
 			q.refused = true
-			return b, false
+			return false
 		}
 		q.room.Wait()
 	}
 	if q.failed || q.closed {
-		return b, false
+		return false
 	}
 	q.push(item{batch: b})
 	q.bytes += cost
-	return q.takeSpare(), true
+	q.reviewSpares()
+	return true
 }
 
 // force appends an item whatever the room. It is false when nobody takes any
@@ -135,11 +149,8 @@ func (q *queue) recycle(b *Batch) {
 func (q *queue) empty() *Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.takeSpare()
-}
-
-func (q *queue) takeSpare() *Batch {
 	n := len(q.spare)
+	q.unneeded = min(q.unneeded, max(n-1, 0))
 	if n == 0 {
 		// Room for one event above the target, so that the last one seldom
 		// makes the batch grow.
@@ -150,6 +161,17 @@ func (q *queue) takeSpare() *Batch {
 	q.spare = q.spare[:n-1]
 	q.spareBytes -= b.cost()
 	return b
+}
+
+func (q *queue) reviewSpares() {
+	if q.reviewed++; q.reviewed < spareReview {
+		return
+	}
+	for _, b := range q.spare[:q.unneeded] {
+		q.spareBytes -= b.cost()
+	}
+	q.spare = slices.Delete(q.spare, 0, q.unneeded)
+	q.unneeded, q.reviewed = len(q.spare), 0
 }
 
 // held is the memory of what waits, in bytes.

@@ -13,15 +13,15 @@ func TestQueueBlocksWithoutRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
 		first, second := filled(600), filled(600)
-		if _, ok := q.put(first, true); !ok {
+		if ok := q.put(first, true); !ok {
 			t.Fatal("the first batch was not taken")
 		}
-		if _, ok := q.put(second, false); ok {
+		if ok := q.put(second, false); ok {
 			t.Error("taken without room")
 		}
 		taken := false
 		go func() {
-			_, taken = q.put(second, true)
+			taken = q.put(second, true)
 		}()
 		synctest.Wait()
 		if taken {
@@ -45,10 +45,10 @@ func TestQueueBlocksWithoutRoom(t *testing.T) {
 
 func TestQueueTakesABatchLargerThanItself(t *testing.T) {
 	q := newQueue(10)
-	if _, ok := q.put(filled(100), false); !ok {
+	if ok := q.put(filled(100), false); !ok {
 		t.Error("not taken by the empty queue")
 	}
-	if _, ok := q.put(filled(1), false); ok {
+	if ok := q.put(filled(1), false); ok {
 		t.Error("taken by the full queue")
 	}
 }
@@ -132,6 +132,43 @@ func TestQueueBoundsSpares(t *testing.T) {
 	q.recycle(filled(maxSpare + 1))
 	if len(q.spare) != 3 || q.spareBytes != 3*batchTarget {
 		t.Errorf("%d spares of %d bytes, want 3 of %d", len(q.spare), q.spareBytes, 3*batchTarget)
+	}
+}
+
+func TestQueueGivesUnneededSparesBack(t *testing.T) {
+	q := newQueue(100 * batchTarget)
+	for range 10 {
+		q.recycle(filled(batchTarget))
+	}
+	// Two are needed at once, all the time.
+	for range 2*spareReview + 1 {
+		a, b := q.empty(), q.empty()
+		q.put(filled(100), true)
+		q.get()
+		a.Buf, b.Buf = make([]byte, batchTarget), make([]byte, batchTarget)
+		q.recycle(a)
+		q.recycle(b)
+	}
+	if len(q.spare) != 2 || q.spareBytes != q.spare[0].cost()+q.spare[1].cost() {
+		t.Errorf("%d spares of %d bytes, want 2", len(q.spare), q.spareBytes)
+	}
+}
+
+// A batch that waits for its acknowledgements holds the memory of its events.
+func TestSmallBatchesAreHandedOverInTheirSize(t *testing.T) {
+	reg := deliveryRegistry(t)
+	p, err := New(DefaultConfig(), Options{Registry: reg, Live: true, Workers: 1}, &discard{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, m := p.Sink(0), newMaker(reg, 1)
+	for n := range 50 {
+		sink.HandleEvent(m.event(t, "dns", "query"))
+		sink.Tick(time.Unix(int64(n), 0))
+		it, ok := p.queue.get()
+		if !ok || len(it.batch.Records) != 1 || it.batch.cost() > 4096 {
+			t.Fatalf("batch %d of %d events holds %d bytes", n, len(it.batch.Records), it.batch.cost())
+		}
 	}
 }
 

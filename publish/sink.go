@@ -143,7 +143,9 @@ func (s *sink) Close() {
 	s.publishCounts(0)
 }
 
-// handOver passes the batch to the publisher. Without room it waits, or in live
+// handOver passes the batch to the publisher, a small one as a copy in memory of its
+// own size: its events may wait for acknowledgements for seconds, and many such
+// batches beside them. Without room it waits, or in live
 // capture counts the batch as dropped. Once the publisher has failed the events
 // stay pending for ever.
 func (s *sink) handOver() {
@@ -153,15 +155,22 @@ func (s *sink) handOver() {
 	// Counted before the queue has it, so that nothing is settled that is not
 	// pending yet.
 	s.publishCounts(n)
-	next, ok := s.p.queue.put(s.batch, !s.p.live)
+	given := s.batch
+	if len(given.Buf) <= smallBatch {
+		given = given.clone()
+	}
+	ok := s.p.queue.put(given, !s.p.live)
 	if s.p.live {
 		s.lookAtQueue()
 	}
-	if ok {
-		s.batch = next
+	if ok && given == s.batch {
+		s.batch = s.p.queue.empty()
 		return
 	}
 	s.batch.Reset()
+	if ok {
+		return
+	}
 	if s.p.live && !s.p.stopped() {
 		s.p.account.dropPending(s.worker, dropQueueFull, n, &s.counts)
 	}
