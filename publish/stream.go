@@ -91,6 +91,9 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 	if s.Mode == StreamOff || cfg.Mode == ModeCore {
 		return &streamFacts{duplicates: s.DuplicateWindow}, nil
 	}
+	if err := offersFast(js, cfg); err != nil {
+		return nil, err
+	}
 	found, err := js.Stream(ctx, s.Name)
 	switch {
 	case err == nil:
@@ -121,6 +124,30 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 	return &streamFacts{
 		duplicates: have.Duplicates, maxMessage: max(int(have.MaxMsgSize), 0), lastSeq: found.CachedInfo().State.LastSeq,
 	}, nil
+}
+
+// offersFast says whether the server can do what is configured. It must be asked
+// before a stream is created: one that is too old would leave out what it does not
+// know (ADR-50 of NATS: fast ingest came with 2.14).
+func offersFast(js jetstream.JetStream, cfg Config) error {
+	version := js.Conn().ConnectedServerVersion()
+	if cfg.Mode != ModeFast || !olderThan(version, 2, 14) {
+		return nil
+	}
+	return &StreamError{
+		Stream:  cfg.Stream.Name,
+		Problem: fmt.Sprintf("is not used: fast ingest needs a server 2.14 or later, this one is %s", version),
+	}
+}
+
+// olderThan compares a version, such as 2.14.0-RC.1; one that cannot be read is not
+// older.
+func olderThan(version string, major, minor int) bool {
+	var a, b int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n < 2 {
+		return false
+	}
+	return a < major || a == major && b < minor
 }
 
 func streamConfig(cfg Config) jetstream.StreamConfig {
