@@ -130,7 +130,7 @@ func (s *natsProcess) start() {
 func (s *natsProcess) await() {
 	s.t.Helper()
 	awaitTrue(s.t, "the server "+s.address, func() bool {
-		nc, err := nats.Connect(s.url(), nats.Timeout(time.Second))
+		nc, err := s.connect(nats.Timeout(time.Second))
 		if err != nil {
 			return false
 		}
@@ -141,6 +141,13 @@ func (s *natsProcess) await() {
 }
 
 func (s *natsProcess) url() string { return "nats://" + s.address }
+
+func (s *natsProcess) connect(options ...nats.Option) (*nats.Conn, error) {
+	if s.namespace != "" {
+		options = append(options, nats.SetCustomDialer(dialer{s.namespace}))
+	}
+	return nats.Connect(s.url(), options...)
+}
 
 func (s *natsProcess) signal(sig os.Signal) {
 	if s.cmd != nil && s.cmd.Process != nil {
@@ -173,7 +180,7 @@ func (s *natsProcess) stream(name string) jetstream.Stream {
 
 func (s *natsProcess) jetStream() jetstream.JetStream {
 	s.t.Helper()
-	nc, err := nats.Connect(s.url(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := s.connect(nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -479,6 +486,12 @@ func audited(t *testing.T, url string, complete bool) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return checkAudit(t, report, complete)
+}
+
+// checkAudit is what audited asks of a report.
+func checkAudit(t *testing.T, report *publish.AuditReport, complete bool) uint64 {
+	t.Helper()
 	var events, missing, doubled uint64
 	for i := range report.Rows {
 		row := &report.Rows[i]

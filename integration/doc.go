@@ -10,7 +10,8 @@
 //     FLOWSCOPE_REQUIRE_CORPUS=1 turns its absence into a failure;
 //   - FLOWSCOPE_DOCKER=1 says that a container engine is there to be used;
 //   - FLOWSCOPE_CHAOS=1 breaks servers and networks, which takes minutes, all
-//     processors and the right to mount.
+//     processors and the right to mount, and soaks a sensor for three minutes;
+//   - FLOWSCOPE_LONG=1 makes these longer, the soak an hour.
 //
 // testdata holds our own recordings with facts written by the programs that were
 // recorded; testdata/README.md says how.

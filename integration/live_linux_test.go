@@ -96,6 +96,12 @@ func in(ns string, args ...string) *exec.Cmd {
 // there.
 func (s *site) within(ns string, f func() error) {
 	s.t.Helper()
+	if err := inNamespace(ns, f); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func inNamespace(ns string, f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine
@@ -108,9 +114,7 @@ func (s *site) within(ns string, f func() error) {
 		}
 		done <- err
 	}()
-	if err := <-done; err != nil {
-		s.t.Fatal(err)
-	}
+	return <-done
 }
 
 // servers answer DNS, HTTP and TLS in near.

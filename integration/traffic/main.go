@@ -1,6 +1,8 @@
-// Command traffic makes the traffic that container tests capture: "traffic serve"
-// answers DNS, HTTP and HTTPS until it is killed, "traffic ask ADDRESS N" asks each
-// of them N times and fails if one does not answer.
+// Command traffic makes the traffic that tests capture: "traffic serve" answers DNS,
+// HTTP and HTTPS until it is killed, "traffic ask ADDRESS N" asks each of them N
+// times and fails if one does not answer, and "traffic load ADDRESS RATE" asks each
+// of them RATE times a second until it is interrupted, and then says how often it
+// did. Each question is a flow of its own.
 //
 // It is one static binary, so that an image needs nothing else, and a test program:
 // nobody should serve with it.
@@ -20,7 +22,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -42,9 +46,17 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		return ask(args[1], n)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		return newClient(args[1]).ask(ctx, n)
+	case len(args) == 3 && args[0] == "load":
+		rate, err := strconv.Atoi(args[2])
+		if err != nil || rate < 1 {
+			return fmt.Errorf("rate %q: want 1 or more", args[2])
+		}
+		return newClient(args[1]).load(rate)
 	}
-	return errors.New("want serve, or ask ADDRESS N")
+	return errors.New("want serve, ask ADDRESS N, or load ADDRESS RATE")
 }
 
 func serve() error {
@@ -98,22 +110,64 @@ func selfSigned() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, err
 }
 
-func ask(address string, n int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", net.JoinHostPort(address, "53"))
-	}}
-	// The certificate is nobody's; it is the handshake that counts.
-	insecure := &tls.Config{ServerName: "www.example.org", InsecureSkipVerify: true}
+// client asks the servers at one address.
+type client struct {
+	address  string
+	resolver *net.Resolver
+	insecure *tls.Config
+}
+
+func newClient(address string) *client {
+	return &client{
+		address: address,
+		resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "udp", net.JoinHostPort(address, "53"))
+		}},
+		// The certificate is nobody's; it is the handshake that counts.
+		insecure: &tls.Config{ServerName: "www.example.org", InsecureSkipVerify: true},
+	}
+}
+
+func (c *client) ask(ctx context.Context, n int) error {
 	for i := range n {
-		if _, err := resolver.LookupNetIP(ctx, "ip4", fmt.Sprintf("name%d.example.org.", i)); err != nil {
+		if err := c.round(ctx, i); err != nil {
 			return err
 		}
-		for _, scheme := range []string{"http", "https"} {
-			if err := fetch(ctx, fmt.Sprintf("%s://%s/page%d", scheme, address, i), insecure); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// load asks at a rate, late if the servers are, but never faster.
+func (c *client) load(rate int) error {
+	stopped := make(chan os.Signal, 1)
+	signal.Notify(stopped, os.Interrupt, syscall.SIGTERM)
+	ticks := time.NewTicker(time.Second / time.Duration(rate))
+	defer ticks.Stop()
+	fmt.Fprintln(os.Stderr, "asking")
+	for n := 0; ; n++ {
+		select {
+		case <-stopped:
+			fmt.Println(n)
+			return nil
+		case <-ticks.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		err := c.round(ctx, n)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n, err)
+		}
+	}
+}
+
+// round asks each server once.
+func (c *client) round(ctx context.Context, i int) error {
+	if _, err := c.resolver.LookupNetIP(ctx, "ip4", fmt.Sprintf("name%d.example.org.", i)); err != nil {
+		return err
+	}
+	for _, scheme := range []string{"http", "https"} {
+		if err := fetch(ctx, fmt.Sprintf("%s://%s/page%d", scheme, c.address, i), c.insecure); err != nil {
+			return err
 		}
 	}
 	return nil
