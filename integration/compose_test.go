@@ -68,8 +68,9 @@ type composeProject struct {
 	env     []string
 }
 
-// composeUp builds the images, starts the project and has it taken down.
-func composeUp(ctx context.Context, t *testing.T) *composeProject {
+// composeUp builds the images, starts the project and has it taken down. env is more
+// of the file's variables.
+func composeUp(ctx context.Context, t *testing.T, env ...string) *composeProject {
 	t.Helper()
 	name := fmt.Sprintf("flowscope-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	natsImage, flowscopeImage := name+":nats", name+":flowscope"
@@ -82,7 +83,7 @@ func composeUp(ctx context.Context, t *testing.T) *composeProject {
 	}
 	p := &composeProject{
 		command: append(command, "-p", name, "-f", filepath.Join("..", "docker-compose.yml")),
-		env:     append(os.Environ(), "NATS_IMAGE="+natsImage, "FLOWSCOPE_IMAGE="+flowscopeImage, "NATS_PORT=0"),
+		env:     append(append(os.Environ(), "NATS_IMAGE="+natsImage, "FLOWSCOPE_IMAGE="+flowscopeImage, "NATS_PORT=0"), env...),
 	}
 	t.Cleanup(func() { // the test's own context is over by now
 		down, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -105,11 +106,19 @@ func (p *composeProject) compose(ctx context.Context, t *testing.T, args ...stri
 // staticImage builds a program without cgo, and an image that holds nothing else.
 func staticImage(ctx context.Context, t *testing.T, tag, pkg string) {
 	t.Helper()
-	dir := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "program"), pkg)
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	output(ctx, t, build)
-	const dockerfile = "FROM scratch\nCOPY program /program\nENTRYPOINT [\"/program\"]\n"
+	imageOfProgram(ctx, t, tag, program)
+}
+
+// imageOfProgram builds an image that holds a static program and nothing else. The
+// folder of the program should hold nothing else either.
+func imageOfProgram(ctx context.Context, t *testing.T, tag, program string) {
+	t.Helper()
+	dir := filepath.Dir(program)
+	dockerfile := fmt.Sprintf("FROM scratch\nCOPY %s /program\nENTRYPOINT [\"/program\"]\n", filepath.Base(program))
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -11,11 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
 	"github.com/nats-io/nats.go"
 	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/network"
-	"github.com/testcontainers/testcontainers-go/wait"
 
 	"flowscope/parsers"
 	parsedns "flowscope/parsers/dns"
@@ -55,73 +52,19 @@ func runContainer(ctx context.Context, t *testing.T, r testcontainers.ContainerR
 // TestCaptureBetweenContainers has a sensor in the network of a server, a client
 // that asks it, a NATS server, and a consumer that asserts typed events.
 func TestCaptureBetweenContainers(t *testing.T) {
-	if os.Getenv("FLOWSCOPE_DOCKER") != "1" {
-		t.Skip("needs a container engine: FLOWSCOPE_DOCKER is not 1")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
-	defer cancel()
+	b := newBoxes(t)
 	const asked = 20
-	natsImage := imageOf(ctx, t, "NATS_IMAGE", "github.com/nats-io/nats-server/v2")
-	sensorImage := imageOf(ctx, t, "FLOWSCOPE_IMAGE", "flowscope/cmd/flowscope")
-	trafficImage := imageOf(ctx, t, "TRAFFIC_IMAGE", "flowscope/integration/traffic")
+	broker := b.broker(imageOf(b.ctx, t, "NATS_IMAGE", "github.com/nats-io/nats-server/v2"), "nats", 0, nil)
+	b.sense("nats://nats:4222", "publish: {stream: {mode: create}}\n")
+	b.ask(asked)
+	b.stop(b.sensor)
 
-	net, err := network.New(ctx)
-	testcontainers.CleanupNetwork(t, net)
-	if err != nil {
-		t.Fatal(err)
-	}
-	broker := runContainer(ctx, t, testcontainers.ContainerRequest{
-		Image: natsImage, Cmd: []string{"-js", "-sd", "/data"}, Networks: []string{net.Name},
-		ExposedPorts: []string{"4222/tcp"}, WaitingFor: wait.ForLog("Server is ready"),
-	})
-	server := runContainer(ctx, t, testcontainers.ContainerRequest{
-		Image: trafficImage, Cmd: []string{"serve"}, Networks: []string{net.Name}, WaitingFor: wait.ForLog("serving"),
-	})
-	brokerIP, err := broker.ContainerIP(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serverIP, err := server.ContainerIP(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sensor := runContainer(ctx, t, testcontainers.ContainerRequest{
-		Image: sensorImage, Cmd: []string{"run", "--config", "/run.yml", "--iface", "eth0"},
-		Env: map[string]string{"FLOWSCOPE_PUBLISH_SERVERS": "nats://" + brokerIP + ":4222"},
-		Files: []testcontainers.ContainerFile{{
-			Reader:            strings.NewReader("sensor: {name: box}\nworkers: 2\nsecurity: {user: \"65534\"}\npublish: {stream: {mode: create}}\n"),
-			ContainerFilePath: "/run.yml", FileMode: 0o644,
-		}},
-		HostConfigModifier: func(h *container.HostConfig) {
-			h.NetworkMode = container.NetworkMode("container:" + server.GetContainerID())
-			h.CapDrop, h.CapAdd = []string{"ALL"}, []string{"NET_RAW", "SETUID", "SETGID"}
-		},
-		WaitingFor: wait.ForLog("msg=confined"),
-	})
-	inside, err := sensor.Inspect(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkConfined(t, inside.State.Pid)
-	runContainer(ctx, t, testcontainers.ContainerRequest{
-		Image: trafficImage, Cmd: []string{"ask", serverIP, fmt.Sprint(asked)}, Networks: []string{net.Name},
-		WaitingFor: wait.ForExit(),
-	})
-	timeout := time.Minute
-	if err := sensor.Stop(ctx, &timeout); err != nil {
-		t.Fatal(err)
-	}
-
-	url, err := broker.PortEndpoint(ctx, "4222/tcp", "nats")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(b.url(broker))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	stored := readStream(ctx, t, nc)
+	stored := readStream(b.ctx, t, nc)
 	if len(stored.names) != asked || !slices.Contains(stored.names, "name0.example.org") {
 		t.Errorf("queries for %v", stored.names)
 	}

@@ -2,11 +2,12 @@ package integration
 
 import "testing"
 
-// withoutRace skips comparisons of every capture with another program under the
-// race detector: they take minutes, and run without it in the same breath.
+// withoutRace skips under the race detector what takes long and is not looked at by
+// it: comparisons of every capture with another program, and containers that hold
+// programs of their own. It runs without the detector in the same breath.
 func withoutRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("compared without the race detector")
+		t.Skip("run without the race detector")
 	}
 }
