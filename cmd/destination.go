@@ -21,6 +21,7 @@ type destination struct {
 	server    *embedded.Server  // nil unless it is the embedded one
 	folder    string            // its store
 	temporary string            // a store to remove at the end
+	peers     *peers            // of the connections to servers
 	// connect makes one more connection to the same server, nil if there is
 	// none.
 	connect func(ctx context.Context) (*nats.Conn, error)
@@ -28,7 +29,7 @@ type destination struct {
 
 // openDestination reaches the server or opens the output.
 func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logger) (*destination, error) {
-	d := &destination{}
+	d := &destination{peers: newPeers()}
 	var err error
 	switch s.to {
 	case toDiscard:
@@ -41,13 +42,13 @@ func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logg
 		err = d.startServer(s, log)
 	default:
 		d.connect = func(ctx context.Context) (*nats.Conn, error) {
-			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log)
+			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log, d.peers.moved)
 		}
 	}
 	switch {
 	case err != nil:
 	case s.live && d.server == nil:
-		d.transport, err = publish.DialJetStream(s.Publish, s.Sensor.Name, log)
+		d.transport, err = publish.DialJetStream(s.Publish, s.Sensor.Name, log, d.peers.moved)
 	default:
 		err = d.connectTransport(ctx, s)
 	}

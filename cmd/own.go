@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,31 +24,24 @@ const (
 // defaultPorts are those of URLs that name none.
 var defaultPorts = map[string]string{"nats": "4222", "tls": "4222", "ws": "80", "wss": "443"}
 
-// ownExpression is the expression of our connections to the configured servers, ""
-// if they are to be captured or there are none. Servers that these announce are
-// not in it.
+// leafPort is that of a hub whose URL names none.
+const leafPort = "7422"
+
+// ownExpression is the expression of our connections to servers, "" if they are to be
+// captured or there are none: to those that are configured, those that these have
+// told of, those that we are connected to, and to the hubs of the embedded server.
 func (l *live) ownExpression(ctx context.Context, captured bool) string {
 	if captured {
 		return ""
 	}
 	var list []string
-	for _, server := range l.Publish.Servers {
+	for _, server := range slices.Concat(l.Publish.Servers, l.dest.peers.urls(), l.hubs()) {
 		u, err := url.Parse(server)
 		if err != nil {
 			continue
 		}
-		port := u.Port()
-		if port == "" {
-			port = defaultPorts[u.Scheme]
-		}
-		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-		cancel()
-		if err != nil {
-			l.log.Warn("cannot leave out the connection to a server", "server", u.Host, "error", err)
-			continue
-		}
-		for _, a := range addrs {
+		port := cmp.Or(u.Port(), defaultPorts[u.Scheme])
+		for _, a := range l.lookUp(ctx, u.Hostname()) {
 			list = append(list, fmt.Sprintf("tcp and host %s and port %s", a.Unmap().WithZone(""), port))
 		}
 	}
@@ -57,8 +52,43 @@ func (l *live) ownExpression(ctx context.Context, captured bool) string {
 	return "(" + strings.Join(slices.Compact(list), ") or (") + ")"
 }
 
-// follow keeps the filter up to date while names of servers change their
-// addresses.
+// hubs are the servers that the embedded one connects to.
+func (l *live) hubs() (urls []string) {
+	if len(l.Publish.Servers) > 0 {
+		return nil
+	}
+	for _, server := range l.Publish.Embedded.Leaf.Servers {
+		u, err := url.Parse(server)
+		if err == nil && u.Port() == "" && (u.Scheme == "nats" || u.Scheme == "tls") {
+			u.Host += ":" + leafPort
+			server = u.String()
+		}
+		urls = append(urls, server)
+	}
+	return urls
+}
+
+// lookUp returns the addresses of a server; if they are not to be had now, those that
+// it had.
+func (l *live) lookUp(ctx context.Context, host string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		if l.addresses[host] == nil {
+			l.log.Warn("cannot leave out the connection to a server", "server", host, "error", err)
+		}
+		return l.addresses[host]
+	}
+	if l.addresses == nil {
+		l.addresses = map[string][]netip.Addr{}
+	}
+	l.addresses[host] = addrs
+	return addrs
+}
+
+// follow keeps the filter up to date while servers come and go, and their names change
+// their addresses.
 func (l *live) follow(ctx context.Context) {
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
@@ -67,6 +97,7 @@ func (l *live) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-l.dest.peers.changed:
 		}
 		if err := l.refilter(ctx, nil); err != nil {
 			l.log.Warn("cannot change the filter", "error", err)
@@ -78,30 +109,55 @@ func (l *live) follow(ctx context.Context) {
 // changes the expression, gives it to the capture. A filter that does not compile
 // changes nothing.
 func (l *live) refilter(ctx context.Context, cfg *ingest.Config) error {
-	l.mu.Lock()
-	before := [2]string{l.filter, l.own}
-	wanted, captured := l.filter, l.ownTraffic
-	l.mu.Unlock()
+	l.refiltering.Lock()
+	defer l.refiltering.Unlock()
+	before := l.captured()
+	after := before
 	if cfg != nil {
-		wanted, captured = cfg.Filter, cfg.OwnTraffic
+		after.filter, after.ownTraffic = cfg.Filter, cfg.OwnTraffic
 	}
-	own := l.ownExpression(ctx, captured)
-	if own == "" && !captured && cfg == nil {
-		own = before[1] // the names were not found just now
-	}
-	if ctx.Err() != nil || before == [2]string{wanted, own} {
+	after.own = l.ownExpression(ctx, after.ownTraffic)
+	if ctx.Err() != nil {
 		return nil
 	}
-	l.setFilter(wanted, own, captured)
+	l.setCaptured(after)
+	if after.expression() == before.expression() {
+		return nil
+	}
 	if err := l.capture.Refilter(l.filterFor); err != nil {
-		l.setFilter(before[0], before[1], captured)
+		l.setCaptured(before)
 		return err
+	}
+	if after.own != before.own {
+		l.tellOwn(after.own)
 	}
 	return nil
 }
 
-func (l *live) setFilter(wanted, own string, captured bool) {
+// tellOwn logs which connections are left out of the capture.
+func (l *live) tellOwn(expression string) {
+	l.log.Info("own connections left out of the capture", "expression", expression)
+}
+
+// captured says what is to be captured.
+type captured struct {
+	// filter is the configured expression, own what leaves out our connections to
+	// servers; with ownTraffic nothing does.
+	filter, own string
+	ownTraffic  bool
+}
+
+// expression is the whole of it.
+func (c *captured) expression() string { return joined(c.filter, c.own) }
+
+func (l *live) captured() captured {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.filter, l.own, l.ownTraffic = wanted, own, captured
+	return l.capturing
+}
+
+func (l *live) setCaptured(c captured) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.capturing = c
 }

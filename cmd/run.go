@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -99,12 +100,12 @@ type live struct {
 	monitor   *monitor.Server // nil for none
 	notifier  *systemd.Notifier
 
-	mu    sync.Mutex
-	state string
-	// filter is the configured expression, own what leaves out our connection to
-	// the servers; with ownTraffic nothing does.
-	filter, own string
-	ownTraffic  bool
+	mu        sync.Mutex
+	state     string
+	capturing captured
+
+	refiltering sync.Mutex // guards addresses, and one change of the filter at a time
+	addresses   map[string][]netip.Addr
 }
 
 // The values of status.Status.State.
@@ -136,13 +137,16 @@ func (l *live) open() error {
 	if err != nil {
 		return err
 	}
-	l.filter, l.ownTraffic = l.Capture.Filter, l.Capture.OwnTraffic
-	l.own = l.ownExpression(l.soft, l.ownTraffic)
+	l.capturing = captured{filter: l.Capture.Filter, ownTraffic: l.Capture.OwnTraffic}
+	l.capturing.own = l.ownExpression(l.soft, l.Capture.OwnTraffic)
 	l.capture, err = ingest.OpenLive(ingest.LiveConfig{
 		Config: l.Capture, Workers: l.Workers, Filter: l.filterFor, Spread: flow.SpreadProgram, Log: l.log,
 	})
 	if err != nil {
 		return err
+	}
+	if own := l.captured().own; own != "" {
+		l.tellOwn(own)
 	}
 	l.pipeline, err = pipeline.NewLive(pipeline.Config{
 		Sensor: l.Sensor.Name, Run: l.run, Workers: l.Workers,
@@ -156,10 +160,8 @@ func (l *live) open() error {
 
 // filterFor compiles the configured filter, and what leaves out our own traffic.
 func (l *live) filterFor(link ingest.LinkType) ([]bpf.RawInstruction, error) {
-	l.mu.Lock()
-	expression := joined(l.filter, l.own)
-	l.mu.Unlock()
-	e, err := filter.Parse(expression)
+	wanted := l.captured()
+	e, err := filter.Parse(wanted.expression())
 	if err != nil {
 		return nil, err
 	}

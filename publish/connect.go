@@ -158,10 +158,17 @@ const connectPause = 250 * time.Millisecond
 // ConnectionOptions are the options that a publisher's connection needs, in
 // whichever way it is made: it is re-established for ever, whatever the server
 // says, and what cannot be sent is not kept in a hidden buffer, because the
-// transport keeps it. Changes of state go to log.
-func ConnectionOptions(sensor string, log *slog.Logger) []nats.Option {
+// transport keeps it. Changes of state go to log, and moved is called, one call at a
+// time, when the connection is made, is lost, is made again, or is told of servers
+// that it may go to.
+func ConnectionOptions(sensor string, log *slog.Logger, moved ...func(*nats.Conn)) []nats.Option {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	tell := func(nc *nats.Conn) {
+		for _, f := range moved {
+			f(nc)
+		}
 	}
 	return []nats.Option{
 		nats.Name("flowscope/" + sensor),
@@ -173,14 +180,18 @@ func ConnectionOptions(sensor string, log *slog.Logger) []nats.Option {
 		nats.PingInterval(10 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(5 * time.Second),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("disconnected from NATS", "error", err)
 			}
+			tell(nc)
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
+			tell(nc)
 		}),
+		nats.ConnectHandler(tell),
+		nats.DiscoveredServersHandler(tell),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports an error", "error", err)
 		}),
@@ -189,8 +200,8 @@ func ConnectionOptions(sensor string, log *slog.Logger) []nats.Option {
 
 // Connect connects to cfg.Servers. It tries until cfg.ConnectTimeout is over or
 // ctx ends; the error then says why the last attempt failed. A refused login is
-// not tried again.
-func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger) (*nats.Conn, error) {
+// not tried again. Of moved see ConnectionOptions.
+func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger, moved ...func(*nats.Conn)) (*nats.Conn, error) {
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("connect to NATS: no servers given")
 	}
@@ -201,7 +212,7 @@ func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger) (
 	urls := strings.Join(cfg.Servers, ",")
 	deadline := time.Now().Add(cfg.ConnectTimeout)
 	for {
-		opts := append(ConnectionOptions(sensor, log), login...)
+		opts := append(ConnectionOptions(sensor, log, moved...), login...)
 		opts = append(opts, nats.Timeout(max(time.Until(deadline), time.Millisecond)))
 		nc, err := nats.Connect(urls, opts...)
 		if err == nil {

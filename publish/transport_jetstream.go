@@ -136,8 +136,8 @@ func NewJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (Transport, er
 // DialJetStream returns a Transport that connects to cfg.Servers by and by, for
 // capture that begins whether or not there is a server. Until the first
 // connection has shown that the stream is as cfg.Stream says it holds events
-// back; see Publisher.Ready for what it waits for.
-func DialJetStream(cfg Config, sensor string, log *slog.Logger) (Transport, error) {
+// back; see Publisher.Ready for what it waits for. Of moved see ConnectionOptions.
+func DialJetStream(cfg Config, sensor string, log *slog.Logger, moved ...func(*nats.Conn)) (Transport, error) {
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("connect to NATS: no servers given")
 	}
@@ -145,7 +145,7 @@ func DialJetStream(cfg Config, sensor string, log *slog.Logger) (Transport, erro
 	if err != nil {
 		return nil, err
 	}
-	opts := append(ConnectionOptions(sensor, log), login...)
+	opts := append(ConnectionOptions(sensor, log, moved...), login...)
 	nc, err := nats.Connect(strings.Join(cfg.Servers, ","), append(opts, nats.RetryOnFailedConnect(true))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", strings.Join(cfg.Servers, ","), err)
