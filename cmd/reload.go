@@ -54,7 +54,7 @@ func (l *live) takeUp(ctx context.Context, changed []string) error {
 	c := l.loaded
 	errs := []error{l.refilter(ctx, &c.Capture), l.publisher.Reconfigure(c.Publish)}
 	if slices.ContainsFunc(changed, ofWorkers) {
-		registry, err := c.Registry()
+		registry, err := c.WholeRegistry()
 		if err == nil {
 			err = l.pipeline.Reconfigure(ctx, c.Flow, c.Session, registry)
 		}

@@ -123,7 +123,7 @@ func (l *live) open() error {
 	if l.notifier, err = systemd.New(l.environ, os.Getpid()); err != nil {
 		return err
 	}
-	registry, err := l.Registry()
+	registry, err := l.WholeRegistry()
 	if err != nil {
 		return err
 	}

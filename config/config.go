@@ -71,26 +71,39 @@ func Default(factories ...session.Factory) *Config {
 // Registry returns the registry of the enabled protocols with their options. It
 // fails if two factories do not go together.
 func (c *Config) Registry() (*session.Registry, error) {
-	var enabled []session.Factory
+	return c.registry(func(p *Protocol) bool { return p.Enabled })
+}
+
+// WholeRegistry is Registry with the disabled protocols in it as such, for a driver
+// that may be told otherwise later.
+func (c *Config) WholeRegistry() (*session.Registry, error) {
+	return c.registry(func(*Protocol) bool { return true })
+}
+
+// registry returns the registry of the protocols that are wanted.
+func (c *Config) registry(wanted func(*Protocol) bool) (*session.Registry, error) {
+	var factories []session.Factory
 	for _, p := range c.Protocols {
-		if !p.Enabled {
+		if !wanted(p) {
 			continue
 		}
 		f, err := p.configured()
 		if err != nil {
 			return nil, fmt.Errorf("protocols.%s: %w", p.Name(), err)
 		}
-		enabled = append(enabled, f)
+		factories = append(factories, f)
 	}
-	registry, err := session.NewRegistry(enabled...)
+	registry, err := session.NewRegistry(factories...)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range c.Protocols {
-		if !p.Enabled {
+		if !wanted(p) {
 			continue
 		}
-		if registry, err = registry.Configure(p.Name(), p.Settings); err != nil {
+		settings := p.Settings
+		settings.Disabled = !p.Enabled
+		if registry, err = registry.Configure(p.Name(), settings); err != nil {
 			return nil, fmt.Errorf("protocols.%s: %w", p.Name(), err)
 		}
 	}

@@ -49,12 +49,11 @@ var reloadable = map[string]bool{
 }
 
 // Reloadable says whether a running sensor takes up another value of a key when it
-// reads its configuration again; all others need a restart. Of a protocol it takes
-// up everything but whether it is enabled, which says what subjects there are.
+// reads its configuration again; all others need a restart. Of protocols it takes up
+// everything.
 func Reloadable(path string) bool {
 	if protocol, ok := strings.CutPrefix(path, "protocols."); ok {
-		_, option, below := strings.Cut(protocol, ".")
-		return below && option != "enabled"
+		return strings.Contains(protocol, ".")
 	}
 	return reloadable[path]
 }

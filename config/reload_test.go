@@ -16,8 +16,8 @@ func TestReloadable(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]bool{
-		"flow.udp_idle": true, "protocols.dns.ports": true, "protocols.http.body_bytes": true,
-		"protocols.dns.enabled": false, "protocols.dns": false, "protocols": false, "flow": false,
+		"flow.udp_idle": true, "protocols.dns.ports": true, "protocols.http.body_bytes": true, "protocols.dns.enabled": true,
+		"protocols.dns": false, "protocols": false, "flow": false,
 		"sensor.name": false, "workers": false, "flow.max_flows": false, "flow.vlans_in_key": false,
 		"capture.interfaces": false, "publish.servers": false, "publish.prefix": false, "security.user": false, "monitor.listen": false,
 	} {

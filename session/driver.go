@@ -100,10 +100,10 @@ func NewDriver(cfg Config, registry *Registry, id Identity, next Sink) (*Driver,
 		c := newCandidate(i, f, registry.first[name], settings)
 		d.all = append(d.all, c)
 		d.counters.Protocols = append(d.counters.Protocols, ProtocolCounters{Name: c.protocol.Name})
-		if c.datagram != nil {
+		if c.datagram != nil && !settings.Disabled {
 			datagram = append(datagram, c)
 		}
-		if c.stream != nil {
+		if c.stream != nil && !settings.Disabled {
 			stream = append(stream, c)
 		}
 	}

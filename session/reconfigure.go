@@ -8,8 +8,8 @@ import (
 // Reconfigure gives the driver other limits and other options of the same
 // protocols, which it takes up at the end of a batch: limits hold from then on,
 // options and settings of a protocol for flows of which it is yet to be told what
-// they are. Parsers that run keep theirs. A registry of other protocols, or in
-// another order, is refused. Any goroutine may call it; parsers are made on it to see
+// they are. Parsers that run keep theirs, and go on if their protocol is disabled. A
+// registry of other protocols, or in another order, is refused. Any goroutine may call it; parsers are made on it to see
 // whether that goes well.
 func (d *Driver) Reconfigure(cfg Config, registry *Registry) error {
 	if !slices.Equal(registry.topics, d.registry.topics) {

@@ -73,6 +73,31 @@ func TestReconfigureProtocols(t *testing.T) {
 	}
 }
 
+// TestReconfigureDisabled switches a protocol off and on: the parser that runs goes
+// on, and no flow is taken for it meanwhile.
+func TestReconfigureDisabled(t *testing.T) {
+	on := registryOf(t, newToy("toy"))
+	off, err := on.Configure("toy", session.Settings{Buffer: 512, Disabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, session.DefaultConfig(), newToy("toy"))
+	for i, registry := range []*session.Registry{on, off, on} {
+		if err := r.driver.Reconfigure(session.DefaultConfig(), registry); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Duration(i) * time.Second
+		r.table.Tick(start.Add(at))
+		r.packet(at, 1, 9, fmt.Sprint("toy first ", i))
+		r.packet(at, uint16(i+2), 9, fmt.Sprint("toy other ", i))
+	}
+	want := []string{"toy first 0", "toy other 0", "toy first 1", "toy first 2", "toy other 2"}
+	if diff := cmp.Diff(want, r.log.said()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	r.end()
+}
+
 // TestReconfigureStreams does the same with a stream and the buffer of its protocol.
 func TestReconfigureStreams(t *testing.T) {
 	long := strings.Repeat("x", 700)

@@ -18,6 +18,9 @@ type Settings struct {
 	// Buffer stands in for Protocol.Buffer, in bytes. Datagram parsers have
 	// none.
 	Buffer int
+	// Disabled has no flow taken for the protocol, whose topics are there all the
+	// same.
+	Disabled bool
 }
 
 // Settings returns those of the protocol itself.
@@ -70,7 +73,8 @@ func (r *Registry) Configure(protocol string, s Settings) (*Registry, error) {
 	for name, other := range r.settings {
 		own.settings[name] = other
 	}
-	own.settings[protocol] = Settings{Ports: append([]uint16{}, s.Ports...), Buffer: s.Buffer}
+	s.Ports = append([]uint16{}, s.Ports...)
+	own.settings[protocol] = s
 	return &own, nil
 }
 
