@@ -1,7 +1,5 @@
 package publish
 
-import "slices"
-
 // Batch is a run of encoded events of one worker, in order. It is what crosses
 // from a worker to the publisher; whoever holds it owns it.
 type Batch struct {
@@ -11,6 +9,8 @@ type Batch struct {
 	Buf []byte
 	// Records describe the payloads.
 	Records []Record
+
+	left int // messages in a transport's window
 }
 
 // Record is one encoded event in a Batch.
@@ -41,11 +41,6 @@ func (b *Batch) Payload(r *Record) []byte { return b.Buf[r.Start:r.End:r.End] }
 
 // ID returns the event's id, borrowed from the batch.
 func (b *Batch) ID(r *Record) []byte { return b.Buf[r.IDStart:r.IDEnd:r.IDEnd] }
-
-// clone is a copy that holds no more memory than it needs.
-func (b *Batch) clone() *Batch {
-	return &Batch{Worker: b.Worker, Buf: slices.Clone(b.Buf), Records: slices.Clone(b.Records)}
-}
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() { b.Buf, b.Records = b.Buf[:0], b.Records[:0] }

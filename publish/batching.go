@@ -15,10 +15,10 @@ type group struct {
 	records []int32
 }
 
-// pack returns a batch of messages of at most target bytes. Events about the sensor stay on their own,
-// and so does an event that is alone on its subject, or larger than the target:
-// those keep their own ids. The others get <run>-<worker>-<n>, which is the same
-// only when the same message is sent again.
+// pack returns a batch of messages of at most target bytes. Events about the sensor
+// stay on their own, and so does an event that is alone on its subject, or larger
+// than the target: those keep their own ids. The others get <run>-<worker>-<n>,
+// which is the same only when the same message is sent again.
 func (g *packer) pack(p *Publisher, b *Batch, target int) *Batch {
 	if g.groups == nil {
 		g.groups = make([]group, len(p.subjects))

@@ -52,7 +52,7 @@ func ReceiveEvents(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, reg 
 	return func(yield func(*Received, error) bool) {
 		count := cfg.Count
 		cfg.Count = 0
-		s, err := newSubscription(ctx, nc, cfg)
+		s, err := openSubscription(ctx, nc, cfg)
 		n, left := 0, false
 		if err == nil {
 			err = s.each(ctx, func(d *Delivery) (done, more bool) {
@@ -76,7 +76,7 @@ func ReceiveEvents(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, reg 
 			})
 		}
 		if err != nil && ctx.Err() == nil && !left {
-			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), err))
+			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), withRefusal(nc, err)))
 		}
 	}
 }

@@ -20,8 +20,8 @@ const (
 	fastFlow   = 500 // messages between two acknowledgements that we ask for
 	// fastWindows is how many times that may be under way.
 	fastWindows = 4
-	// fastLinger is how long a message waits for its acknowledgement before the
-	// batch is closed, which acknowledges all of it; fastIdle is the same for a
+	// fastLinger is how long a message waits at most for its acknowledgement before
+	// the batch is closed, which acknowledges all of it; fastIdle is the same for a
 	// batch that nothing was added to.
 	fastLinger = time.Second
 	fastIdle   = 100 * time.Millisecond
@@ -98,14 +98,14 @@ func (t *jetStream) sendFast(b *Batch, r *Record, k int32, gen uint32) {
 	batch.latest, batch.subject = now, t.p.subjects[r.Topic]
 	seq := batch.seq
 	s := &t.slots[k]
-	s.batch, s.busy, s.first, s.tries = batch, false, now, 1
+	s.fast, s.busy, s.first, s.tries = batch, false, now, 1
 	t.mu.Unlock()
 
 	t.first.reply = batch.reply(t.first.reply[:0], t.inbox, seq, operation)
 	if err := t.first.send(t, b, r, view(t.first.reply)); err != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if s.flight != nil && s.gen == gen && s.batch == batch {
+		if s.is(gen) && s.fast == batch {
 			t.abandon(batch)
 			if errors.Is(err, nats.ErrMaxPayload) {
 				t.noteSending(k, err)
@@ -122,7 +122,7 @@ func (t *jetStream) abandon(b *fastBatch) {
 	now := time.Now()
 	for _, k := range b.slots[b.head:] {
 		s := &t.slots[k]
-		s.batch, s.due = nil, now
+		s.fast, s.due = nil, now
 	}
 	b.slots, b.head = nil, 0
 	t.forget(b)
@@ -158,9 +158,9 @@ func (t *jetStream) lookAfterFast(now time.Time, all bool) {
 	commit := false
 	if b != nil {
 		switch {
-		case all || b.pending() > 0 && now.Sub(b.oldest) >= t.limits.Load().ack:
+		case all:
 			t.abandon(b)
-		case b.pending() > 0 && now.Sub(b.oldest) >= fastLinger || now.Sub(b.latest) >= fastIdle:
+		case b.pending() > 0 && now.Sub(b.oldest) >= t.linger() || now.Sub(b.latest) >= fastIdle:
 			commit = true
 		}
 	}
@@ -169,6 +169,9 @@ func (t *jetStream) lookAfterFast(now time.Time, all bool) {
 		t.commitFast()
 	}
 }
+
+// linger ends before the time-out of an acknowledgement does.
+func (t *jetStream) linger() time.Duration { return min(fastLinger, t.limits.Load().ack/2) }
 
 // commitFast closes the open batch, if there is one.
 func (t *jetStream) commitFast() {
@@ -186,7 +189,7 @@ func (t *jetStream) commitFast() {
 	t.changed.Broadcast()
 	subject, reply := b.subject, string(b.reply(nil, t.inbox, b.seq+1, fastClose))
 	t.mu.Unlock()
-	if err := t.nc.PublishRequest(subject, reply, nil); err != nil {
+	if err := t.put(&nats.Msg{Subject: subject, Reply: reply}); err != nil {
 		t.mu.Lock()
 		t.abandon(b)
 		t.note(t.explain(err))

@@ -28,16 +28,21 @@ func (e *ackError) Error() string {
 	return fmt.Sprintf("the server refuses: %s (code %d, error %d)", e.Description, e.Code, e.ErrCode)
 }
 
-// errAccountResources is the server's "resource limits exceeded for account".
-const errAccountResources = 10002
+// What the server says of its own state with codes that mean the message.
+const (
+	errAccountResources = 10002 // resource limits exceeded for account: room may be made
+	errStreamSealed     = 10109 // another stream may take its place
+)
 
 // permanent says that sending the same again cannot succeed.
 func (e *ackError) permanent() bool {
-	if e.ErrCode == errAccountResources {
-		return false // room may be made
+	if e.ErrCode == errAccountResources || e.ErrCode == errStreamSealed {
+		return false
 	}
 	switch e.Code {
 	case http.StatusRequestTimeout, http.StatusNotFound, http.StatusTooManyRequests:
+		return false
+	case http.StatusConflict: // a cluster is about to store the same id
 		return false
 	}
 	return e.Code >= 400 && e.Code < 500
@@ -46,18 +51,12 @@ func (e *ackError) permanent() bool {
 // maxAck bounds the answers that are looked at, in bytes.
 const maxAck = 64 << 10
 
-// parseAck reads an answer. The usual one, {"stream":"S","seq":7} or the same
-// with ,"duplicate": true, is read without unpacking JSON in general; prefix is
-// what it begins with.
-func parseAck(data, prefix []byte, a *pubAck) error {
-	*a = pubAck{}
-	if seq, ok := usualAck(data, prefix); ok {
-		a.Seq = seq
-		return nil
-	}
+// parseAck reads an answer.
+func parseAck(data []byte, a *pubAck) error {
 	if len(data) > maxAck {
 		return fmt.Errorf("answer of %d bytes", len(data))
 	}
+	*a = pubAck{}
 	if err := json.Unmarshal(data, a); err != nil {
 		return fmt.Errorf("answer is no acknowledgement: %w", err)
 	}
@@ -67,6 +66,8 @@ func parseAck(data, prefix []byte, a *pubAck) error {
 	return nil
 }
 
+// usualAck reads the usual answer, {"stream":"S","seq":7}, without unpacking JSON
+// in general; prefix is what it begins with.
 func usualAck(data, prefix []byte) (uint64, bool) {
 	rest, ok := bytes.CutPrefix(data, prefix)
 	if !ok {

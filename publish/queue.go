@@ -11,6 +11,9 @@ const batchTarget = 256 << 10
 // smallBatch is the size up to which a batch is handed over as a copy, in bytes.
 const smallBatch = batchTarget / 8
 
+// maxSmall is how many small batches are kept to be used again.
+const maxSmall = 32
+
 // maxSpare bounds the memory of a batch that is used again, so that one giant
 // event does not stay in memory for ever.
 const maxSpare = 4 * batchTarget
@@ -43,8 +46,9 @@ type queue struct {
 
 	spare      []*Batch
 	spareBytes int
-	unneeded   int // the fewest spares there were since the last review
-	reviewed   int // batches put since then
+	small      []*Batch // spares for small ones
+	unneeded   int      // the fewest spares there were since the last review
+	reviewed   int      // batches put since then
 }
 
 func newQueue(maxBytes int) *queue {
@@ -138,11 +142,30 @@ func (q *queue) recycle(b *Batch) {
 	cost := b.cost()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if cap(b.Buf) <= smallBatch && len(q.small) < maxSmall {
+		q.small = append(q.small, b)
+	}
 	if cost > maxSpare || cap(b.Buf) < batchTarget || q.spareBytes+cost > q.maxBytes {
 		return
 	}
 	q.spare = append(q.spare, b)
 	q.spareBytes += cost
+}
+
+// copyOf returns a copy of a small batch that holds hardly more memory than it
+// needs. Few of those that were used are kept, so that while they come and go
+// nothing is allocated, and while they add up none holds what another one needed.
+func (q *queue) copyOf(b *Batch) *Batch {
+	q.mu.Lock()
+	c := new(Batch)
+	if n := len(q.small); n > 0 {
+		c, q.small[n-1] = q.small[n-1], nil
+		q.small = q.small[:n-1]
+	}
+	q.mu.Unlock()
+	c.Worker = b.Worker
+	c.Buf, c.Records = append(c.Buf, b.Buf...), append(c.Records, b.Records...)
+	return c
 }
 
 // empty returns an empty batch.

@@ -72,13 +72,13 @@ func (t *jetStream) inDoubt(now time.Time, all bool) (map[string]ref, uint64) {
 	floor := ^uint64(0)
 	for k := range t.slots {
 		s := &t.slots[k]
-		if s.flight == nil || s.busy || s.batch != nil || s.due.After(now) && !all || !t.forgotten(s, now) {
+		if s.batch == nil || s.busy || s.fast != nil || s.due.After(now) && !all || !t.forgotten(s, now) {
 			continue
 		}
 		if ids == nil {
 			ids = map[string]ref{}
 		}
-		ids[string(s.flight.batch.ID(t.record(s)))] = ref{int32(k), s.gen}
+		ids[string(s.batch.ID(t.record(s)))] = ref{int32(k), s.gen}
 		floor = min(floor, s.floor)
 	}
 	return ids, floor
@@ -97,7 +97,7 @@ func (t *jetStream) lookFor(ctx context.Context, ids map[string]ref, floor uint6
 	found := 0
 	for id, r := range ids {
 		s := &t.slots[r.k]
-		if s.flight == nil || s.gen != r.gen {
+		if !s.is(r.gen) {
 			continue // answered meanwhile
 		}
 		if seq, ok := stored[id]; ok {
@@ -118,29 +118,35 @@ func (t *jetStream) storedAmong(ctx context.Context, ids map[string]ref, floor u
 	if err != nil {
 		return nil, 0, err
 	}
-	look, cancel := context.WithTimeout(ctx, readBackSilence)
-	defer cancel()
-	stream, err := js.Stream(look, t.cfg.Stream.Name)
+	var stream jetstream.Stream
+	err = request(ctx, t.nc, requestWait, func(ctx context.Context) error {
+		stream, err = js.Stream(ctx, t.cfg.Stream.Name)
+		return err
+	})
 	if err != nil {
-		return nil, 0, t.apiError("look up the stream", err)
+		return nil, 0, fmt.Errorf("read the stream back: %w", err)
 	}
 	state := stream.CachedInfo().State
-	if state.LastSeq < floor {
+	if t.succeeded(stream.CachedInfo()) || state.LastSeq < floor {
 		floor = 0 // another stream of the same name, or one that lost its end
 	}
 	stored := map[string]uint64{}
 	if state.LastSeq == floor || state.Msgs == 0 {
 		return stored, state.LastSeq, nil
 	}
-	consumer, err := stream.OrderedConsumer(look, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: floor + 1, HeadersOnly: true,
+	var consumer jetstream.Consumer
+	err = request(ctx, t.nc, requestWait, func(ctx context.Context) error {
+		consumer, err = stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+			DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: floor + 1, HeadersOnly: true,
+		})
+		return err
 	})
 	if err != nil {
-		return nil, 0, t.apiError("make a consumer", err)
+		return nil, 0, fmt.Errorf("read the stream back: make a consumer: %w", err)
 	}
 	it, err := consumer.Messages(jetstream.PullMaxMessages(pullAhead))
 	if err != nil {
-		return nil, 0, t.apiError("read", err)
+		return nil, 0, fmt.Errorf("read the stream back: %w", withRefusal(t.nc, err))
 	}
 	defer it.Stop()
 	for {
@@ -148,7 +154,7 @@ func (t *jetStream) storedAmong(ctx context.Context, ids map[string]ref, floor u
 		m, err := it.Next(jetstream.NextContext(wait))
 		stop()
 		if err != nil {
-			return nil, 0, t.apiError("read", err)
+			return nil, 0, fmt.Errorf("read the stream back: %w", withRefusal(t.nc, err))
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -168,20 +174,26 @@ func (t *jetStream) storedAmong(ctx context.Context, ids map[string]ref, floor u
 	}
 }
 
+// succeeded says whether the stream is another one than before. What is known of
+// the former's sequences is then forgotten.
+func (t *jetStream) succeeded(now *jetstream.StreamInfo) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Created.Equal(t.stream.created) {
+		return false
+	}
+	t.stream.created, t.stream.duplicates, t.lastSeq = now.Created, now.Config.Duplicates, 0
+	for k := range t.slots {
+		t.slots[k].floor = 0
+	}
+	return true
+}
+
 // moved tells that something goes on although nothing is acknowledged.
 func (t *jetStream) moved() {
 	t.mu.Lock()
 	t.progress = time.Now()
 	t.mu.Unlock()
-}
-
-// apiError names a step of reading back. Without permission the server does not
-// answer; what it says of that is the connection's last error.
-func (t *jetStream) apiError(step string, err error) error {
-	if last := t.nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
-		err = errors.Join(err, last)
-	}
-	return fmt.Errorf("read the stream back: %s: %w", step, err)
 }
 
 // forbidden says that trying again cannot help.

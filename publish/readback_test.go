@@ -13,8 +13,9 @@ import (
 
 // outage publishes events whose acknowledgements are lost for longer than the
 // stream's duplicate window. Beforehand some are published in peace; of the
-// others, lose[i] are taken out of the stream again, as if they had never come.
-func outage(t *testing.T, nc, admin *nats.Conn, lose int) (*running, uint64) {
+// others, some are taken out of the stream again, as if they had never come.
+// With replace the stream is deleted in between, and another takes its place.
+func outage(t *testing.T, nc, admin *nats.Conn, lose int, replace bool) (*running, uint64) {
 	t.Helper()
 	reg := deliveryRegistry(t)
 	cfg := DefaultConfig()
@@ -45,6 +46,16 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int) (*running, uint64) {
 	if err := p.Flush(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	stored := uint64(before)
+	if replace {
+		if err := js.DeleteStream(t.Context(), cfg.Stream.Name); err != nil {
+			t.Fatal(err)
+		}
+		if stream, err = js.CreateStream(t.Context(), streamConfig(cfg)); err != nil {
+			t.Fatal(err)
+		}
+		stored = 0
+	}
 	if err := tr.sub.Unsubscribe(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +63,12 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int) (*running, uint64) {
 		sink.HandleEvent(m.event(t, "dns", "query"))
 	}
 	sink.Close()
-	for stored := uint64(0); stored < before+during; <-time.After(5 * time.Millisecond) {
+	for now := uint64(0); now < stored+during; <-time.After(5 * time.Millisecond) {
 		info, err := stream.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored = info.State.Msgs
+		now = info.State.Msgs
 	}
 	for i := range lose {
 		if err := stream.DeleteMsg(t.Context(), uint64(before+10+i)); err != nil {
@@ -83,10 +94,20 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int) (*running, uint64) {
 // what was lost is sent again.
 func TestReadBack(t *testing.T) {
 	srv := startServer(t, embedded.Config{})
-	p, stored := outage(t, connect(t, srv), connect(t, srv), 3)
+	p, stored := outage(t, connect(t, srv), connect(t, srv), 3, false)
 	e := p.Ledger().Events
 	if stored != 150 || e.Acknowledged != 150 || e.Resent != 3 || e.PossiblyDoubled != 0 {
 		t.Errorf("stored %d, want 150; %+v, want 150 acknowledged, 3 resent, none doubled", stored, e)
+	}
+}
+
+// The sequences of a stream mean nothing in another one of its name.
+func TestReadBackOfASuccessor(t *testing.T) {
+	srv := startServer(t, embedded.Config{})
+	p, stored := outage(t, connect(t, srv), connect(t, srv), 0, true)
+	e := p.Ledger().Events
+	if stored != 100 || e.Acknowledged != 150 || e.Resent != 0 || e.PossiblyDoubled != 0 {
+		t.Errorf("stored %d, want 100; %+v, want 150 acknowledged, none resent or doubled", stored, e)
 	}
 }
 
@@ -118,7 +139,7 @@ func TestReadBackForbidden(t *testing.T) {
 		t.Cleanup(nc.Close)
 		return nc
 	}
-	p, stored := outage(t, as("sensor", "s"), as("admin", "a"), 0)
+	p, stored := outage(t, as("sensor", "s"), as("admin", "a"), 0, false)
 	e := p.Ledger().Events
 	if stored != 250 || e.Acknowledged != 150 || e.Resent != 100 || e.PossiblyDoubled != 100 {
 		t.Errorf("stored %d, want 250; %+v, want 150 acknowledged, 100 resent and possibly doubled", stored, e)

@@ -35,7 +35,11 @@ func (t *jetStream) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts, err := setUpStream(ctx, js, t.cfg)
+	var facts *streamFacts
+	err = request(ctx, t.nc, requestWait, func(ctx context.Context) error {
+		facts, err = setUpStream(ctx, js, t.cfg)
+		return err
+	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.notReady = err
@@ -79,22 +83,22 @@ func (t *jetStream) isReady(ctx context.Context) bool {
 func (t *jetStream) awaitReady(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.stream == nil && t.failed == nil && ctx.Err() == nil {
-		t.wait()
+	if t.stream != nil && t.failed == nil {
+		return nil
 	}
-	if t.failed != nil {
-		return t.failed
-	}
-	return ctx.Err()
+	return t.await(ctx, func() bool { return t.stream != nil })
 }
 
-// ready says what a new sensor waits for, or that the connection is gone.
+// ready says what a new sensor waits for, that the connection is gone, or why
+// nothing has been acknowledged for long.
 func (t *jetStream) ready() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case !t.nc.IsConnected():
 		return disconnected(t.nc)
+	case t.stream != nil && t.used > 0 && time.Since(t.progress) >= 2*t.limits.Load().ack:
+		return &NotAcknowledgedError{N: t.p.account.waiting(), Last: t.trouble}
 	case t.stream != nil:
 		return nil
 	case t.notReady != nil:

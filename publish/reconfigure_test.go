@@ -77,8 +77,8 @@ func TestReconfigureWindow(t *testing.T) {
 	go func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		for !j.roomFor(1) {
-			j.wait()
+		if err := j.await(t.Context(), func() bool { return j.roomFor(1) }); err != nil {
+			t.Error(err)
 		}
 		close(entered)
 	}()

@@ -157,7 +157,7 @@ func (s *sink) handOver() {
 	s.publishCounts(n)
 	given := s.batch
 	if len(given.Buf) <= smallBatch {
-		given = given.clone()
+		given = s.p.queue.copyOf(given)
 	}
 	ok := s.p.queue.put(given, !s.p.live)
 	if s.p.live {

@@ -82,6 +82,7 @@ type streamFacts struct {
 	duplicates time.Duration // its duplicate window
 	maxMessage int           // its largest message, 0 for the server's limit only
 	lastSeq    uint64        // when it was looked up
+	created    time.Time     // tells a stream from its successor of the same name
 }
 
 // setUpStream finds or creates the stream. It never changes one. In mode off it
@@ -122,7 +123,8 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 		}
 	}
 	return &streamFacts{
-		duplicates: have.Duplicates, maxMessage: max(int(have.MaxMsgSize), 0), lastSeq: found.CachedInfo().State.LastSeq,
+		duplicates: have.Duplicates, maxMessage: max(int(have.MaxMsgSize), 0),
+		lastSeq: found.CachedInfo().State.LastSeq, created: found.CachedInfo().Created,
 	}, nil
 }
 

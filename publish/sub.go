@@ -68,7 +68,7 @@ type Delivery struct {
 // message comes exactly once as long as the iteration lasts.
 func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
 	return func(yield func(*Delivery, error) bool) {
-		s, err := newSubscription(ctx, nc, cfg)
+		s, err := openSubscription(ctx, nc, cfg)
 		left := false
 		if err == nil {
 			err = s.each(ctx, func(d *Delivery) (done, more bool) {
@@ -77,7 +77,7 @@ func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq
 			})
 		}
 		if err != nil && ctx.Err() == nil && !left {
-			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), err))
+			yield(nil, fmt.Errorf("subscribe to %s: %w", strings.Join(cfg.Subjects, ", "), withRefusal(nc, err)))
 		}
 	}
 }
@@ -86,10 +86,19 @@ func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq
 const pullAhead = 500
 
 type subscription struct {
+	nc       *nats.Conn
 	cfg      SubscribeConfig
 	consumer jetstream.Consumer
 	// waiting is how many messages were stored when the subscription began.
 	waiting uint64
+}
+
+func openSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (s *subscription, err error) {
+	err = request(ctx, nc, requestWait, func(ctx context.Context) error {
+		s, err = newSubscription(ctx, nc, cfg)
+		return err
+	})
+	return s, err
 }
 
 func newSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*subscription, error) {
@@ -109,7 +118,7 @@ func newSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", cfg.Stream, err)
 	}
-	s := &subscription{cfg: cfg}
+	s := &subscription{nc: nc, cfg: cfg}
 	if cfg.Durable == "" {
 		s.consumer, err = stream.OrderedConsumer(ctx, cfg.ordered())
 	} else {
@@ -228,18 +237,28 @@ func (s *subscription) messages(ctx context.Context) (next func() (jetstream.Msg
 		if err != nil {
 			return nil, nil, err
 		}
-		return func() (jetstream.Msg, error) { return it.Next(jetstream.NextContext(ctx)) }, it.Stop, nil
+		next := func(ctx context.Context) (jetstream.Msg, error) { return it.Next(jetstream.NextContext(ctx)) }
+		return func() (jetstream.Msg, error) { return s.patiently(ctx, time.Second, next) }, it.Stop, nil
 	}
-	return func() (jetstream.Msg, error) { return s.fetchOne(ctx) }, func() {}, nil
+	fetch := func(ctx context.Context) (m jetstream.Msg, err error) {
+		err = request(ctx, s.nc, fetchWait, func(ctx context.Context) error {
+			m, err = s.consumer.Next(jetstream.FetchContext(ctx))
+			return err
+		})
+		return m, err
+	}
+	return func() (jetstream.Msg, error) { return s.patiently(ctx, fetchWait, fetch) }, func() {}, nil
 }
 
 // fetchWait is how long one request for a message stands before it is renewed.
 const fetchWait = 10 * time.Second
 
-func (s *subscription) fetchOne(ctx context.Context) (jetstream.Msg, error) {
+// patiently waits for a message until ctx ends, some time after another, unless
+// the account may not ask for one, which has no answer either.
+func (s *subscription) patiently(ctx context.Context, some time.Duration, next func(context.Context) (jetstream.Msg, error)) (jetstream.Msg, error) {
 	for {
-		wait, cancel := context.WithTimeout(ctx, fetchWait)
-		m, err := s.consumer.Next(jetstream.FetchContext(wait))
+		wait, cancel := context.WithTimeout(ctx, some)
+		m, err := next(wait)
 		timedOut := wait.Err() != nil
 		cancel()
 		switch {
@@ -247,6 +266,8 @@ func (s *subscription) fetchOne(ctx context.Context) (jetstream.Msg, error) {
 			return m, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case refused(s.nc) != nil:
+			return nil, err
 		case timedOut || errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages):
 		default:
 			return nil, err
@@ -273,7 +294,7 @@ func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Del
 		return false, err
 	}
 	if s.cfg.Durable != "" {
-		if err := m.DoubleAck(ctx); err != nil {
+		if err := request(ctx, s.nc, requestWait, m.DoubleAck); err != nil {
 			return false, fmt.Errorf("acknowledge message %d: %w", d.Sequence, err)
 		}
 	}
