@@ -114,7 +114,7 @@ func testCluster(t *testing.T, built programs) {
 	rounds := chaosRounds()
 	flows := 2000 * (rounds + 1)
 	capture := filepath.Join(t.TempDir(), "cluster.pcap")
-	writeCapture(t, capture, flows, time.Duration(rounds+1)*4*time.Second, 0)
+	writeCapture(t, capture, flows, time.Duration(rounds+1)*4*time.Second, 0, 0)
 	r := startReplay(t, built.flowscope, c.urls(), capture, "")
 	awaitTrue(t, "the first events", func() bool {
 		stream, err := js.Stream(t.Context(), "FLOWSCOPE")

@@ -45,7 +45,7 @@ func testLeafNodes(t *testing.T, built programs) {
 	rounds := chaosRounds()
 	flows := 1000 * (rounds + 1)
 	capture := filepath.Join(t.TempDir(), "edge.pcap")
-	writeCapture(t, capture, flows, time.Duration(rounds+1)*time.Second, 0)
+	writeCapture(t, capture, flows, time.Duration(rounds+1)*time.Second, 0, 0)
 	var running []*replayProcess
 	for _, edge := range edges {
 		config := fmt.Sprintf("  stream: {domain: %s}\n  embedded:\n    leaf: {servers: [%q], user_file: %s}\n", edge, "nats://"+leafs, login)
