@@ -137,6 +137,12 @@ func audited(t *testing.T, url string, complete bool) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return checkAudit(t, report, complete)
+}
+
+// checkAudit is what audited asks of a report.
+func checkAudit(t *testing.T, report *publish.AuditReport, complete bool) uint64 {
+	t.Helper()
 	var events, missing, doubled uint64
 	for i := range report.Rows {
 		row := &report.Rows[i]

@@ -111,7 +111,7 @@ func (s *natsProcess) start() {
 func (s *natsProcess) await() {
 	s.t.Helper()
 	awaitTrue(s.t, "the server "+s.address, func() bool {
-		nc, err := nats.Connect(s.url(), nats.Timeout(time.Second))
+		nc, err := s.connect(nats.Timeout(time.Second))
 		if err != nil {
 			return false
 		}
@@ -122,6 +122,13 @@ func (s *natsProcess) await() {
 }
 
 func (s *natsProcess) url() string { return "nats://" + s.address }
+
+func (s *natsProcess) connect(options ...nats.Option) (*nats.Conn, error) {
+	if s.namespace != "" {
+		options = append(options, nats.SetCustomDialer(dialer{s.namespace}))
+	}
+	return nats.Connect(s.url(), options...)
+}
 
 func (s *natsProcess) signal(sig os.Signal) {
 	if s.cmd != nil && s.cmd.Process != nil {
@@ -154,7 +161,7 @@ func (s *natsProcess) stream(name string) jetstream.Stream {
 
 func (s *natsProcess) jetStream() jetstream.JetStream {
 	s.t.Helper()
-	nc, err := nats.Connect(s.url(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := s.connect(nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		s.t.Fatal(err)
 	}

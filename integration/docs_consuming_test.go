@@ -33,12 +33,8 @@ func TestConsumersOfTheDocument(t *testing.T) {
 	url, want := streamToConsume(t)
 	dir := t.TempDir()
 	write := func(language, name string) string {
-		block := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```$").FindStringSubmatch(string(text))
-		if block == nil {
-			t.Fatalf("docs/consuming.md has no program in %s", language)
-		}
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(block[1]), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(programOf(t, string(text), language)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -61,6 +57,45 @@ func TestConsumersOfTheDocument(t *testing.T) {
 		}
 		t.Skip("python3 with msgpack is missing (Debian: python3-msgpack)")
 	})
+}
+
+// TestJavaScriptOfTheDocument parses the consumer in JavaScript. It does not run:
+// Debian has no msgpack for Node.js.
+func TestJavaScriptOfTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../docs/consuming.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("node is missing (Debian: nodejs)")
+		}
+		t.Skip("node is missing (Debian: nodejs)")
+	}
+	check := func(program string) ([]byte, error) {
+		path := filepath.Join(t.TempDir(), "consumer.mjs")
+		if err := os.WriteFile(path, []byte(program), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return exec.Command("node", "--check", path).CombinedOutput()
+	}
+	program := programOf(t, string(text), "javascript")
+	if out, err := check(program); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := check(strings.Replace(program, "{", "", 1)); err == nil {
+		t.Error("a program without one of its braces passes")
+	}
+}
+
+// programOf is the document's program in a language.
+func programOf(t *testing.T, text, language string) string {
+	t.Helper()
+	block := regexp.MustCompile("(?ms)^```" + language + "\n(.*?)^```$").FindStringSubmatch(text)
+	if block == nil {
+		t.Fatalf("docs/consuming.md has no program in %s", language)
+	}
+	return block[1]
 }
 
 // streamToConsume fills the stream of a server of its own, and returns the lines
