@@ -156,16 +156,23 @@ func (q *queue) recycle(b *Batch) {
 // needs. Few of those that were used are kept, so that while they come and go
 // nothing is allocated, and while they add up none holds what another one needed.
 func (q *queue) copyOf(b *Batch) *Batch {
-	q.mu.Lock()
-	c := new(Batch)
-	if n := len(q.small); n > 0 {
-		c, q.small[n-1] = q.small[n-1], nil
-		q.small = q.small[:n-1]
-	}
-	q.mu.Unlock()
+	c := q.takeSmall()
 	c.Worker = b.Worker
 	c.Buf, c.Records = append(c.Buf, b.Buf...), append(c.Records, b.Records...)
 	return c
+}
+
+func (q *queue) takeSmall() *Batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.small)
+	if n == 0 {
+		return new(Batch)
+	}
+	b := q.small[n-1]
+	q.small[n-1] = nil
+	q.small = q.small[:n-1]
+	return b
 }
 
 // empty returns an empty batch.
