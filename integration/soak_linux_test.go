@@ -125,23 +125,26 @@ func (s *soak) configure(text string) {
 }
 
 // right is a configuration like the last one but for what can change without a
-// restart. No edit leaves out a message of the protocols that are asked for.
+// restart. No edit leaves out a message of the protocols that are asked for. The
+// table is small, so that what is remembered of ended flows, which is bounded by its
+// size, reaches that bound within the first ten minutes.
 func (s *soak) right() string {
 	filter, events := "tcp or udp", "all"
 	if s.edits%2 == 1 {
 		filter = "not icmp and not port 9"
 	}
+	setup := "20s"
 	if s.edits%4 >= 2 {
-		events = "messages"
+		events, setup = "messages", "25s"
 	}
 	return fmt.Sprintf(`sensor: {name: soak}
 workers: 2
 capture: {filter: %q}
-flow: {udp_idle: 20s}
+flow: {udp_idle: 20s, tcp_setup_idle: %s, max_flows: 10000}
 publish: {servers: ["nats://127.0.0.1:4222"], stream: {mode: create}, events: %s}
 monitor: {pprof: true}
 security: {user: nobody}
-`, filter, events)
+`, filter, setup, events)
 }
 
 // endure samples until the end of the plan, with a disturbance now and then. What is
