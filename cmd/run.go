@@ -141,6 +141,7 @@ func (l *live) open() error {
 	l.capturing.own = l.ownExpression(l.soft, l.Capture.OwnTraffic)
 	l.capture, err = ingest.OpenLive(ingest.LiveConfig{
 		Config: l.Capture, Workers: l.Workers, Filter: l.filterFor, Spread: flow.SpreadProgram, Log: l.log,
+		Changed: func(i ingest.InterfaceChange) { l.publisher.TellInterface(i.Name, i.Up, i.Detail) },
 	})
 	if err != nil {
 		return err

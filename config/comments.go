@@ -16,8 +16,9 @@ var comments = map[string]string{
 	"capture.ring_bytes":    "Memory that one ring shares with the kernel, in bytes; each worker has one per interface.",
 	"capture.block_bytes":   "Part of a ring that the kernel hands over at once, in bytes.",
 	"capture.block_timeout": "How long the kernel waits for such a part to be full; packets are late by that much at most.",
-	"capture.timestamps":    "kernel, or hardware: those of the network card, which needs CAP_NET_ADMIN.",
-	"capture.pin_workers":   "Tie worker N to processor N.",
+	"capture.timestamps":    "kernel, or hardware: those of the network card, which needs CAP_NET_ADMIN unless they are switched on.",
+	"capture.pin_workers":   "Tie worker N to the Nth of the processors that the process may use, counted round.",
+	"capture.spare_sockets": "How often an interface may be removed and made again before the capture ends; 0: it ends at once.",
 	"capture.own_traffic":   "Also capture the connection to the NATS servers.",
 
 	"flow":                    "Tracking of flows. All time-outs are in packet time.",

@@ -34,8 +34,13 @@ type Config struct {
 	// Timestamps is "kernel", or "hardware": those of the network card where it
 	// has them, which needs CAP_NET_ADMIN. Default kernel.
 	Timestamps string `yaml:"timestamps"`
-	// PinWorkers ties worker N to processor N. Default false.
+	// PinWorkers ties worker N to the Nth of the processors that the process may
+	// use, counted round. Default false.
 	PinWorkers bool `yaml:"pin_workers"`
+	// SpareSockets is how often each interface may be removed and made again, under
+	// a new index, before the capture ends. So many sockets per worker are opened
+	// beforehand, without rings. Default 4; with 0 it ends at once.
+	SpareSockets int `yaml:"spare_sockets"`
 	// OwnTraffic captures the connection to the NATS servers as well. Default
 	// false.
 	OwnTraffic bool `yaml:"own_traffic"`
@@ -52,7 +57,7 @@ func DefaultConfig() Config {
 	return Config{
 		Promiscuous: true, Snaplen: 256 << 10,
 		RingBytes: 32 << 20, BlockBytes: 1 << 20, BlockTimeout: 20 * time.Millisecond,
-		Timestamps: TimestampsKernel,
+		Timestamps: TimestampsKernel, SpareSockets: 4,
 	}
 }
 
@@ -79,6 +84,7 @@ func (c Config) Validate() error {
 		"block_bytes: %d: want a multiple of %d up to 67108864", c.BlockBytes, page)
 	bad(c.RingBytes < 2*c.BlockBytes || c.RingBytes > 1<<31-1, "ring_bytes: %d: want at least two blocks, and less than 2147483648", c.RingBytes)
 	bad(c.BlockTimeout < time.Millisecond || c.BlockTimeout > time.Second, "block_timeout: %v: want 1ms to 1s", c.BlockTimeout)
+	bad(c.SpareSockets < 0 || c.SpareSockets > 100, "spare_sockets: %d: want 0 to 100", c.SpareSockets)
 	bad(c.Timestamps != TimestampsKernel && c.Timestamps != TimestampsHardware, "timestamps: %q: want kernel or hardware", c.Timestamps)
 	return errors.Join(errs...)
 }

@@ -22,6 +22,19 @@ type LiveConfig struct {
 	Spread func(link LinkType, workers int) ([]bpf.RawInstruction, error)
 	// Log takes what happens to interfaces; nil is silence.
 	Log *slog.Logger
+	// Changed is told what happens to interfaces, too; nil is nobody. It is called
+	// by the goroutines of the workers, and must not wait nor call the Capture.
+	Changed func(InterfaceChange)
+}
+
+// InterfaceChange says that packets of an interface can come from now on, or not
+// any more.
+type InterfaceChange struct {
+	// Name is the interface as configured.
+	Name string
+	Up   bool
+	// Detail is for people, to be read after the name: "was removed".
+	Detail string
 }
 
 // InterfaceStats are the counters of one network interface.
@@ -38,14 +51,32 @@ type InterfaceStats struct {
 	Up bool
 }
 
-// InterfaceGoneError says that an interface was removed. A new one of the same
-// name is another interface: to capture on it takes new sockets.
-type InterfaceGoneError struct{ Name string }
-
-// Error names the interface.
-func (e *InterfaceGoneError) Error() string {
-	return fmt.Sprintf("capture on %s: the interface was removed; start again to capture on one of that name", e.Name)
+// InterfaceGoneError says that an interface was removed, and that one that is made
+// anew under its name cannot be captured on: it is another interface, which takes
+// new sockets, and there are none.
+type InterfaceGoneError struct {
+	Name string
+	// Spares is how often there were some: Config.SpareSockets.
+	Spares int
+	// Cause is why the last ones could not be used, nil if they were.
+	Cause error
 }
+
+// Error names the interface and the key.
+func (e *InterfaceGoneError) Error() string {
+	const again = "start again to capture on one of that name"
+	text := fmt.Sprintf("capture on %s: the interface was removed, and capture.spare_sockets is 0: %s", e.Name, again)
+	if e.Spares > 0 {
+		text = fmt.Sprintf("capture on %s: the interface was removed, and the spare sockets for %d times are used up (capture.spare_sockets): %s", e.Name, e.Spares, again)
+	}
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *InterfaceGoneError) Unwrap() error { return e.Cause }
 
 // check refuses what cannot be opened.
 func (c *LiveConfig) check() error {
@@ -62,6 +93,9 @@ func (c *LiveConfig) check() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Changed == nil {
+		c.Changed = func(InterfaceChange) {}
 	}
 	return nil
 }

@@ -1,15 +1,10 @@
 package ingest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -20,17 +15,16 @@ import (
 // rings.
 type Capture struct {
 	cfg     LiveConfig
-	devices []*device
 	workers []*liveSource
 	// stopping makes the sources end when their rings are empty.
 	stopping atomic.Bool
 
-	mu       sync.Mutex
-	closed   bool
-	sockets  [][]*socket // per interface and worker
-	received []uint64    // per interface
-	dropped  []uint64    // per interface
-	lost     []uint64    // per worker
+	mu     sync.Mutex
+	closed bool
+	probe  int // a socket to ask the kernel by; -1 for none
+	ports  []*port
+	filter func(LinkType) ([]bpf.RawInstruction, error)
+	lost   []uint64 // per worker
 }
 
 // OpenLive opens packet sockets on all interfaces: without protocol and with a
@@ -42,70 +36,35 @@ func OpenLive(cfg LiveConfig) (*Capture, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	c := &Capture{cfg: cfg, lost: make([]uint64, cfg.Workers)}
+	c := &Capture{cfg: cfg, probe: -1, lost: make([]uint64, cfg.Workers)}
 	for w := range cfg.Workers {
 		c.workers = append(c.workers, &liveSource{capture: c, worker: w})
 	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	for i, d := range c.devices {
-		cfg.Log.Info("capturing", "interface", d.name, "index", d.index, "link_type", uint32(d.link), "rings", len(c.sockets[i]))
+	for _, p := range c.ports {
+		c.cfg.Log.Info("capturing", "interface", p.name, "index", p.device.index, "link_type", uint32(p.device.link), "rings", len(p.sockets))
 	}
 	return c, nil
 }
 
 func (c *Capture) open() error {
+	var err error
+	if c.probe, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("open a socket to ask for interfaces: %w", err)
+	}
 	for _, name := range c.cfg.Interfaces {
-		if err := c.openInterface(name); err != nil {
+		p := &port{name: name}
+		c.ports = append(c.ports, p)
+		if err := c.openPort(p); err != nil {
 			return err
+		}
+		for w, worker := range c.workers {
+			worker.add(p, p.sockets[w])
 		}
 	}
 	return c.refilter(c.cfg.Filter)
-}
-
-// openInterface makes a group of sockets.
-func (c *Capture) openInterface(name string) error {
-	c.sockets = append(c.sockets, nil)
-	own := &c.sockets[len(c.sockets)-1]
-	for range c.cfg.Workers {
-		s, err := newSocket()
-		if err != nil {
-			return err
-		}
-		*own = append(*own, s)
-	}
-	d, err := findDevice((*own)[0].fd, name)
-	if err != nil {
-		return err
-	}
-	c.devices = append(c.devices, d)
-	c.received, c.dropped = append(c.received, 0), append(c.dropped, 0)
-	group := -1
-	for w, s := range *own {
-		err := s.prepare(d, &c.cfg.Config)
-		if err == nil {
-			err = s.bind()
-		}
-		if err == nil && c.cfg.Workers > 1 {
-			group, err = s.join(group)
-		}
-		if err != nil {
-			return fmt.Errorf("capture on %s: %w", name, err)
-		}
-		c.workers[w].add(s, &Interface{Name: name, Device: name, LinkType: d.link, Snaplen: c.cfg.Snaplen})
-	}
-	if c.cfg.Workers == 1 {
-		return nil
-	}
-	program, err := c.cfg.Spread(d.link, c.cfg.Workers)
-	if err == nil {
-		err = (*own)[0].spread(program)
-	}
-	if err != nil {
-		return fmt.Errorf("capture on %s: %w", name, err)
-	}
-	return nil
 }
 
 // Sources returns one source per worker. They share nothing but their end: when
@@ -131,25 +90,32 @@ func (c *Capture) Refilter(f func(LinkType) ([]bpf.RawInstruction, error)) error
 }
 
 func (c *Capture) refilter(f func(LinkType) ([]bpf.RawInstruction, error)) error {
-	programs := make([][]bpf.RawInstruction, len(c.devices))
-	for i, d := range c.devices {
-		programs[i] = passAll
-		if f != nil {
-			var err error
-			if programs[i], err = f(d.link); err != nil {
-				return fmt.Errorf("capture on %s: %w", d.name, err)
-			}
-		}
-		programs[i] = cutTo(programs[i], c.cfg.Snaplen)
-	}
-	for i, d := range c.devices {
-		for _, s := range c.sockets[i] {
-			if err := s.filter(programs[i]); err != nil {
-				return fmt.Errorf("capture on %s: %w", d.name, err)
-			}
+	programs := make([][]bpf.RawInstruction, len(c.ports))
+	for i, p := range c.ports {
+		var err error
+		if programs[i], err = c.program(f, p.device.link); err != nil {
+			return fmt.Errorf("capture on %s: %w", p.name, err)
 		}
 	}
+	for i, p := range c.ports {
+		if err := p.setFilter(programs[i]); err != nil {
+			return fmt.Errorf("capture on %s: %w", p.name, err)
+		}
+	}
+	c.filter = f
 	return nil
+}
+
+// program is the filter for a link type.
+func (c *Capture) program(f func(LinkType) ([]bpf.RawInstruction, error), link LinkType) ([]bpf.RawInstruction, error) {
+	program := passAll
+	if f != nil {
+		var err error
+		if program, err = f(link); err != nil {
+			return nil, err
+		}
+	}
+	return cutTo(program, c.cfg.Snaplen), nil
 }
 
 // cutTo makes a program return the snaplen for what passes.
@@ -164,20 +130,20 @@ func cutTo(program []bpf.RawInstruction, snaplen int) []bpf.RawInstruction {
 	return cut
 }
 
-// stop makes the sockets drop what comes from now on.
+// stop makes the sockets drop what comes from now on. The sources are told when all
+// of them do.
 func (c *Capture) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.stopping.Swap(true) {
+	if c.closed || c.stopping.Load() {
 		return
 	}
-	for i, d := range c.devices {
-		for _, s := range c.sockets[i] {
-			if err := s.filter(dropAll); err != nil {
-				c.cfg.Log.Warn("cannot stop the capture", "interface", d.name, "error", err)
-			}
+	for _, p := range c.ports {
+		if err := p.setFilter(dropAll); err != nil {
+			c.cfg.Log.Warn("cannot stop the capture", "interface", p.name, "error", err)
 		}
 	}
+	c.stopping.Store(true)
 }
 
 // Interfaces returns the counters of each interface.
@@ -185,45 +151,47 @@ func (c *Capture) Interfaces() []InterfaceStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count()
-	all := make([]InterfaceStats, len(c.devices))
-	for i, d := range c.devices {
+	all := make([]InterfaceStats, len(c.ports))
+	for i, p := range c.ports {
+		up := !c.closed && p.up(c.probe)
+		p.readCard()
 		all[i] = InterfaceStats{
-			Name: d.name, Received: c.received[i], Dropped: c.dropped[i],
-			CardDropped: since(cardCounter(d.name, "rx_dropped"), d.rxDropped),
-			CardMissed:  since(cardCounter(d.name, "rx_missed_errors"), d.rxMissed),
-		}
-		if !c.closed {
-			all[i].Up, _ = interfaceUp(c.sockets[i][0].fd, d.name)
+			Name: p.name, Up: up, Received: p.received, Dropped: p.dropped,
+			CardDropped: p.before.dropped + p.card.dropped, CardMissed: p.before.missed + p.card.missed,
 		}
 	}
 	return all
 }
 
-// since is the growth of a counter that may have begun anew.
-func since(now, before uint64) uint64 {
-	if now < before {
-		return now
-	}
-	return now - before
-}
-
 // count reads the sockets' statistics, which begin anew with each reading; c.mu is
 // held.
 func (c *Capture) count() {
-	if c.closed {
-		return
-	}
-	for i := range c.devices {
-		for w, s := range c.sockets[i] {
-			received, dropped, err := s.statistics()
-			if err != nil {
-				continue
-			}
-			c.received[i] += received
-			c.dropped[i] += dropped
-			c.lost[w] += dropped
+	for _, p := range c.ports {
+		for w, s := range p.sockets {
+			c.countSocket(p, w, s)
 		}
 	}
+}
+
+func (c *Capture) countSocket(p *port, worker int, s *socket) {
+	if s == nil {
+		return
+	}
+	received, dropped, err := s.statistics()
+	if err != nil {
+		return
+	}
+	p.received += received
+	p.dropped += dropped
+	c.lost[worker] += dropped
+}
+
+// lose counts packets of a ring that could not be read.
+func (c *Capture) lose(p *port, worker int, packets uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.dropped += packets
+	c.lost[worker] += packets
 }
 
 // Close closes all sockets. The sources must not be in use. It is safe to call
@@ -237,162 +205,11 @@ func (c *Capture) Close() error {
 	c.count()
 	c.closed = true
 	var errs []error
-	for _, own := range c.sockets {
-		for _, s := range own {
-			errs = append(errs, s.close())
-		}
+	for _, p := range c.ports {
+		errs = append(errs, p.close())
+	}
+	if c.probe >= 0 {
+		errs = append(errs, unix.Close(c.probe))
 	}
 	return errors.Join(errs...)
-}
-
-// liveSource is the source of one worker.
-type liveSource struct {
-	capture *Capture
-	worker  int
-	sockets []*socket
-	rings   []*blockRing
-	polls   []unix.PollFd
-	down    []bool // per ring: the interface is down
-	pinned  bool
-	done    bool
-}
-
-var (
-	_ Source  = (*liveSource)(nil)
-	_ Live    = (*liveSource)(nil)
-	_ Clocked = (*liveSource)(nil)
-	_ Lossy   = (*liveSource)(nil)
-	_ Stopper = (*liveSource)(nil)
-)
-
-func (s *liveSource) add(socket *socket, at *Interface) {
-	s.sockets = append(s.sockets, socket)
-	s.rings = append(s.rings, newBlockRing(socket.mem, s.capture.cfg.BlockBytes, at))
-	s.polls = append(s.polls, unix.PollFd{Fd: int32(socket.fd), Events: unix.POLLIN})
-	s.down = append(s.down, false)
-}
-
-// ReadBatch implements Source. Packets lie in the memory shared with the kernel.
-func (s *liveSource) ReadBatch(packets []Packet) (int, error) {
-	if s.done {
-		return 0, io.EOF
-	}
-	s.pin()
-	for _, r := range s.rings {
-		r.giveBack()
-	}
-	if n := s.fill(packets); n > 0 {
-		return n, nil
-	}
-	stopping := s.capture.stopping.Load()
-	if err := s.wait(stopping); err != nil {
-		return 0, err
-	}
-	n := s.fill(packets)
-	if n == 0 && stopping {
-		s.done = true
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-func (s *liveSource) fill(packets []Packet) int {
-	if len(s.rings) == 1 {
-		return s.rings[0].fill(packets)
-	}
-	return fillMerged(s.rings, packets)
-}
-
-// slack is how late the kernel's timer may be, on top of the block time-out.
-const slack = 20 * time.Millisecond
-
-// wait waits for a block. When stopping it waits long enough for the last ones.
-func (s *liveSource) wait(stopping bool) error {
-	timeout := patience * time.Millisecond
-	if stopping {
-		timeout = 2*s.capture.cfg.BlockTimeout + slack
-	}
-	n, err := unix.Poll(s.polls, int(timeout.Milliseconds()))
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		return fmt.Errorf("wait for packets: %w", err)
-	}
-	for i := range s.polls {
-		if n > 0 && s.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 || s.down[i] {
-			if err := s.look(i); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// look finds out what is wrong with an interface. One that is down and comes up
-// again goes on by itself.
-func (s *liveSource) look(i int) error {
-	d := s.sockets[i].device
-	trouble := s.sockets[i].trouble()
-	index, err := interfaceIndex(s.sockets[i].fd, d.name)
-	if err != nil || index != d.index {
-		return &InterfaceGoneError{d.name}
-	}
-	up, err := interfaceUp(s.sockets[i].fd, d.name)
-	if err != nil {
-		return &InterfaceGoneError{d.name}
-	}
-	if up == !s.down[i] {
-		if trouble != nil && !errors.Is(trouble, unix.ENETDOWN) {
-			return fmt.Errorf("capture on %s: %w", d.name, trouble)
-		}
-		return nil
-	}
-	s.down[i] = !up
-	if s.worker == 0 {
-		level, text := slog.LevelWarn, "interface is down"
-		if up {
-			level, text = slog.LevelInfo, "interface is up again"
-		}
-		s.capture.cfg.Log.Log(context.Background(), level, text, "interface", d.name)
-	}
-	return nil
-}
-
-// pin ties the worker's thread to a processor.
-func (s *liveSource) pin() {
-	if s.pinned || !s.capture.cfg.PinWorkers {
-		return
-	}
-	s.pinned = true
-	runtime.LockOSThread() // for good: the thread ends with its goroutine
-	var set unix.CPUSet
-	set.Set(s.worker % runtime.NumCPU())
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		s.capture.cfg.Log.Warn("cannot tie a worker to a processor", "worker", s.worker, "error", err)
-	}
-}
-
-// Live implements Live.
-func (s *liveSource) Live() bool { return true }
-
-// Clock implements Clocked: what is older than the block time-out has been handed
-// over.
-func (s *liveSource) Clock() (Timestamp, bool) {
-	return TimestampOf(time.Now().Add(-s.capture.cfg.BlockTimeout - slack)), true
-}
-
-// Losses implements Lossy.
-func (s *liveSource) Losses() Losses {
-	c := s.capture
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.count()
-	return Losses{DroppedKernel: c.lost[s.worker]}
-}
-
-// Stop implements Stopper. It stops all sources of the capture.
-func (s *liveSource) Stop() { s.capture.stop() }
-
-// Close implements Source. The sockets are the Capture's to close.
-func (s *liveSource) Close() error {
-	s.done = true
-	return nil
 }

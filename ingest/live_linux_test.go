@@ -369,24 +369,6 @@ func TestLiveDownAndUp(t *testing.T) {
 	}
 }
 
-func TestLiveInterfaceGone(t *testing.T) {
-	namespace(t)
-	c := openLive(t, liveConfig(1))
-	ip(t, "link del v0")
-	ip(t, "link add v0 type veth peer name v2") // another one of that name
-	src := c.Sources()[0]
-	var err error
-	for range 10 {
-		if _, err = src.ReadBatch(make([]Packet, 1)); err != nil {
-			break
-		}
-	}
-	var gone *InterfaceGoneError
-	if !errors.As(err, &gone) || gone.Name != "v0" {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestLiveRefuses(t *testing.T) {
 	namespace(t)
 	for _, test := range []struct {
@@ -398,6 +380,7 @@ func TestLiveRefuses(t *testing.T) {
 		{func(c *LiveConfig) { c.Interfaces = []string{"lo"} }, "capture on lo: the interface is down: ip link set lo up"},
 		{func(c *LiveConfig) { c.Workers = 2 }, "capture: several workers and no way to divide packets over them"},
 		{func(c *LiveConfig) { c.Workers = 257 }, "capture: 257 workers: want 1 to 256"},
+		{func(c *LiveConfig) { c.SpareSockets = -1 }, "capture: spare_sockets: -1: want 0 to 100"},
 		{func(c *LiveConfig) { c.Snaplen = 3 }, "capture: snaplen: 3: want 64 to 1048576"},
 		{func(c *LiveConfig) {
 			c.Filter = func(LinkType) ([]bpf.RawInstruction, error) { return nil, io.ErrUnexpectedEOF }

@@ -14,10 +14,12 @@ const (
 	statusUser      = 1
 	statusVLAN      = 1 << 4
 	statusVLANProto = 1 << 6
+	statusCardTime  = 1 << 31
 )
 
 const (
 	packetHeaderSize = int(unsafe.Sizeof(unix.Tpacket3Hdr{}))
+	packetAlignment  = 8 // V3_ALIGNMENT
 	// blockHeader is where a block's header begins, after version and private
 	// offset.
 	blockHeader = int(unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr))
@@ -40,7 +42,9 @@ type blockRing struct {
 	open    bool   // reading is ours
 	left    uint32 // packets left in it
 	next    int    // where the next of them begins, in mem
-	damaged uint64 // blocks that made no sense
+
+	damaged   uint64 // packets passed over, as what their block says of them made no sense
+	unstamped uint64 // packets without a time of the network card
 }
 
 // newBlockRing returns a reader of memory that holds whole blocks.
@@ -77,7 +81,7 @@ func (r *blockRing) peek() bool {
 		}
 		start := r.reading * r.blockSize
 		head := (*unix.TpacketHdrV1)(unsafe.Pointer(&r.mem[start+blockHeader]))
-		r.open, r.left = true, head.Num_pkts
+		r.open, r.left = true, min(head.Num_pkts, uint32(r.blockSize/packetHeaderSize))
 		r.next = start + int(min(head.Offset_to_first_pkt, uint32(r.blockSize)))
 	}
 	return true
@@ -87,14 +91,13 @@ func (r *blockRing) peek() bool {
 // of the block is then passed over.
 func (r *blockRing) header() *unix.Tpacket3Hdr {
 	end := (r.reading + 1) * r.blockSize
-	if r.next+packetHeaderSize <= end {
+	if r.next+packetHeaderSize <= end && r.next%packetAlignment == 0 {
 		h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&r.mem[r.next]))
 		if uint64(r.next)+uint64(h.Mac)+uint64(h.Snaplen) <= uint64(end) {
 			return h
 		}
 	}
-	r.damaged++
-	r.left = 0
+	r.passOver()
 	return nil
 }
 
@@ -116,11 +119,20 @@ func (r *blockRing) take(p *Packet) bool {
 	p.Time = timeOf(h)
 	p.Interface = r.iface
 	r.left--
-	if r.next += int(h.Next_offset); r.left > 0 && int(h.Next_offset) < packetHeaderSize {
-		r.damaged++
-		r.left = 0
+	if h.Status&statusCardTime == 0 {
+		r.unstamped++
 	}
+	if r.left > 0 && (h.Next_offset < uint32(packetHeaderSize) || h.Next_offset > uint32(r.blockSize)) {
+		r.passOver()
+	}
+	r.next += int(h.Next_offset)
 	return true
+}
+
+// passOver gives up the rest of a block.
+func (r *blockRing) passOver() {
+	r.damaged += uint64(r.left)
+	r.left = 0
 }
 
 // putTagBack moves the two addresses to make room for the tag that the kernel keeps

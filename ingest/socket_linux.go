@@ -4,106 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
-
-// Link types of what packet sockets deliver (LINKTYPE_ registry).
-const (
-	linkTypeEthernet LinkType = 1
-	linkTypeRaw      LinkType = 101
-)
-
-// device is a network interface.
-type device struct {
-	name     string
-	index    int
-	link     LinkType
-	loopback bool
-	// rxDropped and rxMissed are the interface's counters when the capture began.
-	rxDropped, rxMissed uint64
-}
-
-// findDevice looks an interface up. The socket is any.
-func findDevice(fd int, name string) (*device, error) {
-	d := &device{name: name}
-	var err error
-	if d.index, err = interfaceIndex(fd, name); err != nil {
-		return nil, fmt.Errorf("capture on %s: no such network interface: %w", name, err)
-	}
-	up, err := interfaceUp(fd, name)
-	if err != nil {
-		return nil, fmt.Errorf("capture on %s: %w", name, err)
-	}
-	if !up {
-		return nil, fmt.Errorf("capture on %s: the interface is down: ip link set %s up", name, name)
-	}
-	hardware, err := hardwareType(fd, name)
-	if err != nil {
-		return nil, fmt.Errorf("capture on %s: %w", name, err)
-	}
-	switch hardware {
-	case unix.ARPHRD_ETHER:
-		d.link = linkTypeEthernet
-	case unix.ARPHRD_LOOPBACK:
-		d.link, d.loopback = linkTypeEthernet, true
-	case unix.ARPHRD_NONE, unix.ARPHRD_RAWIP, unix.ARPHRD_PPP, unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT:
-		d.link = linkTypeRaw
-	default:
-		return nil, fmt.Errorf("capture on %s: hardware type %d is not supported", name, hardware)
-	}
-	d.rxDropped, d.rxMissed = cardCounter(name, "rx_dropped"), cardCounter(name, "rx_missed_errors")
-	return d, nil
-}
-
-func interfaceIndex(fd int, name string) (int, error) {
-	r, err := unix.NewIfreq(name)
-	if err != nil {
-		return 0, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r); err != nil {
-		return 0, err
-	}
-	return int(r.Uint32()), nil
-}
-
-func interfaceUp(fd int, name string) (bool, error) {
-	r, err := unix.NewIfreq(name)
-	if err != nil {
-		return false, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, r); err != nil {
-		return false, fmt.Errorf("read its flags: %w", err)
-	}
-	return r.Uint16()&unix.IFF_UP != 0, nil
-}
-
-func hardwareType(fd int, name string) (uint16, error) {
-	r, err := unix.NewIfreq(name)
-	if err != nil {
-		return 0, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, r); err != nil {
-		return 0, fmt.Errorf("read its hardware type: %w", err)
-	}
-	return r.Uint16(), nil
-}
-
-// cardCounter reads one of the counters of an interface, 0 if it has none.
-func cardCounter(name, counter string) uint64 {
-	b, err := os.ReadFile(filepath.Join("/sys/class/net", name, "statistics", counter))
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
-	return n
-}
 
 // socket is a packet socket with its ring.
 type socket struct {
@@ -166,7 +71,7 @@ func (s *socket) prepare(d *device, cfg *Config) error {
 		}
 	}
 	if cfg.Timestamps == TimestampsHardware {
-		if err := s.hardwareTime(); err != nil {
+		if err := s.stampByCard(); err != nil {
 			return err
 		}
 	}
@@ -179,18 +84,6 @@ func (s *socket) prepare(d *device, cfg *Config) error {
 	m := unix.PacketMreq{Ifindex: int32(d.index), Type: unix.PACKET_MR_PROMISC}
 	if err := unix.SetsockoptPacketMreq(s.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
 		return fmt.Errorf("make the interface promiscuous: %w", err)
-	}
-	return nil
-}
-
-// hardwareTime has the card stamp packets.
-func (s *socket) hardwareTime() error {
-	cfg := unix.HwTstampConfig{Rx_filter: unix.HWTSTAMP_FILTER_ALL}
-	if err := unix.IoctlSetHwTstamp(s.fd, s.device.name, &cfg); err != nil {
-		return fmt.Errorf("timestamps of the card: %w: this needs CAP_NET_ADMIN, and a card that stamps all packets", err)
-	}
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_TIMESTAMP, unix.SOF_TIMESTAMPING_RAW_HARDWARE); err != nil {
-		return fmt.Errorf("timestamps of the card: %w", err)
 	}
 	return nil
 }
@@ -263,6 +156,17 @@ func (s *socket) statistics() (received, dropped uint64, err error) {
 		return 0, 0, fmt.Errorf("read the socket's statistics: %w", err)
 	}
 	return uint64(st.Packets), uint64(st.Drops), nil
+}
+
+// orphaned says that the interface to which the socket was bound was removed. The
+// index alone would not tell: the next interface may have been given the same.
+func (s *socket) orphaned() (bool, error) {
+	a, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return false, fmt.Errorf("ask for the socket's interface: %w", err)
+	}
+	l, ok := a.(*unix.SockaddrLinklayer)
+	return !ok || l.Ifindex != s.device.index, nil
 }
 
 // trouble returns and forgets the socket's pending error.

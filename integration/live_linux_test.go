@@ -68,14 +68,23 @@ func newSite(t *testing.T, programs ...string) *site {
 		s.run("ip", "netns", "add", ns)
 		t.Cleanup(func() { s.run("ip", "netns", "del", ns) })
 	}
-	s.run("ip", "-n", s.near, "link", "add", "n0", "type", "veth", "peer", "name", "f0", "netns", s.far)
+	for _, ns := range []string{s.near, s.far} {
+		s.run("ip", "-n", ns, "link", "set", "lo", "up")
+	}
+	s.cable()
 	for _, end := range [][]string{{s.near, "n0", nearAddress, nearAddress6}, {s.far, "f0", farAddress, farAddress6}} {
-		s.run("ip", "-n", end[0], "link", "set", "lo", "up")
 		s.run("ip", "-n", end[0], "address", "add", end[2]+"/24", "dev", end[1])
 		s.run("ip", "-n", end[0], "address", "add", end[3]+"/64", "dev", end[1], "nodad")
-		s.run("ip", "-n", end[0], "link", "set", end[1], "up")
 	}
 	return s
+}
+
+// cable lays the cable.
+func (s *site) cable() {
+	s.t.Helper()
+	s.run("ip", "-n", s.near, "link", "add", "n0", "type", "veth", "peer", "name", "f0", "netns", s.far)
+	s.run("ip", "-n", s.near, "link", "set", "n0", "up")
+	s.run("ip", "-n", s.far, "link", "set", "f0", "up")
 }
 
 func (s *site) run(args ...string) string {
@@ -300,6 +309,16 @@ func (s *site) sensorWith(config string, args ...string) *service {
 	return start(s.t, in(s.near, command...), "msg=capturing")
 }
 
+// passable lets another user reach a folder of the test's.
+func passable(t *testing.T, dir string) {
+	t.Helper()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // quiet keeps the systems from saying anything of their own accord.
 func (s *site) quiet() {
 	s.t.Helper()
@@ -449,6 +468,21 @@ func TestLiveEqualsReplay(t *testing.T) {
 	}
 }
 
+// replayed sends a capture from far and returns the number of packets sent.
+func (s *site) replayed(args ...string) uint64 {
+	s.t.Helper()
+	out := s.run(append([]string{"ip", "netns", "exec", s.far, "tcpreplay", "-q", "-K", "-i", "f0"}, args...)...)
+	m := successful.FindStringSubmatch(out)
+	if m == nil {
+		s.t.Fatalf("tcpreplay says: %s", out)
+	}
+	sent, err := strconv.ParseUint(m[1], 10, 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return sent
+}
+
 var successful = regexp.MustCompile(`Successful packets:\s+(\d+)`)
 
 // TestLiveRates sends at rising rates through rings that are much too small: what
@@ -464,15 +498,7 @@ func TestLiveRates(t *testing.T) {
 			if rate == "--pps=2000" {
 				loops = "10"
 			}
-			out := s.run("ip", "netns", "exec", s.far, "tcpreplay", "-q", "-K", "-i", "f0", rate, "--loop="+loops, "testdata/dns.pcap")
-			m := successful.FindStringSubmatch(out)
-			if m == nil {
-				t.Fatalf("tcpreplay says: %s", out)
-			}
-			sent, err := strconv.ParseUint(m[1], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
+			sent := s.replayed(rate, "--loop="+loops, "testdata/dns.pcap")
 			if code := run.stop(); code != 130 {
 				t.Errorf("status %d:\n%s", code, run.log)
 			}

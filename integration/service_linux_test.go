@@ -25,11 +25,7 @@ func TestService(t *testing.T) {
 	s := newSite(t)
 	s.servers()
 	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil { // for the user it becomes
-			t.Fatal(err)
-		}
-	}
+	passable(t, dir) // for the user it becomes
 	store, file := filepath.Join(dir, "store"), filepath.Join(dir, "run.yml")
 	configure := func(capture, publish, more string) {
 		t.Helper()

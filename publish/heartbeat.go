@@ -61,7 +61,8 @@ func (h *Heartbeat) AppendMsgpack(b []byte) []byte {
 
 // State is the message of sensor.state events: what the sensor does from now on.
 type State struct {
-	// State is started, shedding, recovered or stopping.
+	// State is started, shedding, recovered, interface_down, interface_up or
+	// stopping.
 	State string `msgpack:"state" json:"state"`
 	// What is shed from now on, or not any more: events or flows; of shedding and
 	// recovered.
@@ -69,6 +70,8 @@ type State struct {
 	// Weight is how many flows each one stands for that begins from now on, while
 	// flows are shed.
 	Weight uint64 `msgpack:"weight,omitempty" json:"weight,omitempty"`
+	// Interface is the network interface, of interface_down and interface_up.
+	Interface string `msgpack:"interface,omitempty" json:"interface,omitempty"`
 	// Detail is for people.
 	Detail string `msgpack:"detail,omitempty" json:"detail,omitempty"`
 }
@@ -88,6 +91,9 @@ func (s *State) AppendMsgpack(b []byte) []byte {
 	if s.Weight != 0 {
 		m.Uint("weight", s.Weight)
 	}
+	if s.Interface != "" {
+		m.String("interface", s.Interface)
+	}
 	if s.Detail != "" {
 		m.Key("detail")
 		m.B = pack.TextString(m.B, s.Detail)
@@ -97,10 +103,12 @@ func (s *State) AppendMsgpack(b []byte) []byte {
 
 // The states.
 const (
-	StateStarted   = "started"
-	StateShedding  = "shedding"
-	StateRecovered = "recovered"
-	StateStopping  = "stopping"
+	StateStarted       = "started"
+	StateShedding      = "shedding"
+	StateRecovered     = "recovered"
+	StateInterfaceDown = "interface_down"
+	StateInterfaceUp   = "interface_up"
+	StateStopping      = "stopping"
 )
 
 // The values of State.What.
@@ -183,6 +191,16 @@ func (p *Publisher) TellFlowsShed(weight int) {
 	}
 	p.opts.Log.Info("all flows are followed again")
 	p.tell(&State{State: StateRecovered, What: ShedFlows})
+}
+
+// TellInterface announces that packets of a network interface can come from now on,
+// or not any more. Detail is for people. It never waits.
+func (p *Publisher) TellInterface(name string, up bool, detail string) {
+	state := StateInterfaceDown
+	if up {
+		state = StateInterfaceUp
+	}
+	p.tell(&State{State: state, Interface: name, Detail: detail})
 }
 
 // tellAll sends a heartbeat, and the ledger if there is one.
