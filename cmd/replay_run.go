@@ -189,6 +189,8 @@ func (r *replay) drain(ctx context.Context) (*publish.Ledger, error) {
 	}
 	if closeErr != nil {
 		ledger = r.ledger() // acknowledgements may have come meanwhile
+	} else if n := ledger.Events.DeadLetter; n > 0 {
+		closeErr = fmt.Errorf("%d events were refused for good: sensor.dead_letter events tell which and why", n)
 	}
 	return ledger, closeErr
 }

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A server that is gone at the end does not hold up the end.
@@ -35,6 +38,27 @@ func testStopDeadline(t *testing.T, built programs, w way) {
 	awaitTrue(t, "the server", func() bool { return server.stream("FLOWSCOPE") != nil })
 	if got := audited(t, server.url(), false); got < l.Events.Acknowledged || got > l.Events.Made {
 		t.Errorf("the stream holds %d events, %d are acknowledged of %d", got, l.Events.Acknowledged, l.Events.Made)
+	}
+}
+
+// What a stream refuses for good is not acknowledged: the replay fails with the
+// number, and everything else is stored.
+func testRefused(t *testing.T, built programs) {
+	server := startNATS(t, built.server, t.TempDir(), "one", "")
+	createStream(t, server, func(s *jetstream.StreamConfig) { s.MaxMsgSize = 680 })
+	capture := filepath.Join(t.TempDir(), "refused.pcap")
+	writeCapture(t, capture, 100, time.Second, 0, 0)
+	r := startReplay(t, built.flowscope, server.url(), capture, "")
+	l, status := r.end(time.Minute)
+	e := l.Events
+	if status != 1 || e.DeadLetter == 0 || e.Acknowledged == 0 || e.DeadLetter+e.Acknowledged != e.Made {
+		t.Errorf("status %d, %+v", status, e)
+	}
+	if want := fmt.Sprintf("%d events were refused for good", e.DeadLetter); !strings.Contains(r.stderr.String(), want) {
+		t.Errorf("want %q in\n%s", want, tailOf(r.stderr.String()))
+	}
+	if got := audited(t, server.url(), false); got != e.Acknowledged {
+		t.Errorf("the stream holds %d events, %d are acknowledged", got, e.Acknowledged)
 	}
 }
 
