@@ -34,6 +34,7 @@ type mockPacket struct {
 	sec, nsec uint32
 	vlan      bool
 	tpid, tci uint16
+	card      bool // sec and nsec are the network card's
 }
 
 // hand fills the next block and hands it over. It reports false if it is not the
@@ -70,6 +71,9 @@ func (m *mockKernel) hand(packets ...mockPacket) bool {
 			}
 			e.PutUint32(h[32:], uint32(p.tci))
 			e.PutUint16(h[36:], p.tpid)
+		}
+		if p.card {
+			flags |= statusCardTime
 		}
 		e.PutUint32(h[20:], flags)
 		e.PutUint16(h[24:], mac)
@@ -188,6 +192,27 @@ func TestRingsMergeByTime(t *testing.T) {
 		if packets[i].Time != Timestamp((i+1)*1e9) {
 			t.Errorf("packet %d at %d", i, packets[i].Time)
 		}
+	}
+}
+
+// TestRingCountsDamage counts what is passed over of a block.
+func TestRingCountsDamage(t *testing.T) {
+	m, r := newMock(linkTypeEthernet)
+	m.hand(mockPacket{data: mockFrame(1)}, mockPacket{data: mockFrame(2)}, mockPacket{data: mockFrame(3)})
+	binary.NativeEndian.PutUint32(m.mem[48:], 61) // not aligned
+	packets := make([]Packet, 10)
+	if n := r.fill(packets); n != 1 || r.damaged != 2 {
+		t.Errorf("%d packets, %d damaged", n, r.damaged)
+	}
+}
+
+// TestRingTellsClocks tells the time of the card from the kernel's.
+func TestRingTellsClocks(t *testing.T) {
+	m, r := newMock(linkTypeEthernet)
+	m.hand(mockPacket{data: mockFrame(1), sec: 5, nsec: 6, card: true}, mockPacket{data: mockFrame(2), sec: 7})
+	packets := make([]Packet, 10)
+	if n := r.fill(packets); n != 2 || packets[0].Time != 5e9+6 || packets[1].Time != 7e9 || r.unstamped != 1 {
+		t.Errorf("%d packets, %d without the card's time", n, r.unstamped)
 	}
 }
 
