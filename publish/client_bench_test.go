@@ -10,6 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// modePayload is about the size of our events, in bytes.
+const modePayload = 600
+
 // BenchmarkClient is what the client's library itself takes and allocates for one
 // message as ours are, and for one acknowledgement. The server is none: it throws
 // away what it reads, so that nothing of it is counted.

@@ -97,9 +97,6 @@ func processorTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// modePayload is about the size of our events, in bytes.
-const modePayload = 600
-
 func throughPublisher(b *testing.B, srv *embedded.Server, n int, cfg Config) {
 	p, err := newPublisher(cfg, Options{Sensor: "test", Run: "run1", Registry: deliveryRegistry(b), Workers: 1}, newJetStreamFor(b, srv, cfg),
 		func() appender { return &idEncoder{payload: make([]byte, modePayload)} })
