@@ -124,7 +124,9 @@ func oracleData(rr mdns.RR) string {
 	case *mdns.TKEY, *mdns.TSIG:
 		s = strings.TrimPrefix(s, " ")
 	}
-	s = strings.TrimRight(s, " ") // after an empty last field
+	for strings.HasSuffix(s, " ") && !strings.HasSuffix(s, `\ `) { // after an empty last field
+		s = s[:len(s)-1]
+	}
 	switch rr.(type) {
 	case *mdns.SMIMEA: // it breaks long data into pieces
 		f := strings.Fields(s)
