@@ -112,7 +112,7 @@ func (c census) Close()                {}
 func TestShedEstimate(t *testing.T) {
 	files := corpusFiles(t)
 	if len(files) == 0 {
-		t.Skip("no captures")
+		t.Skip("no captures (FLOWSCOPE_CORPUS)")
 	}
 	load, err := filepath.Glob(filepath.Join(filepath.Dir(files[0]), "..", "..", "load", "*cap"))
 	if err != nil || len(load) == 0 {

@@ -113,33 +113,10 @@ func TestReadBackOfASuccessor(t *testing.T) {
 
 // Without permission to read, everything is sent again and counted.
 func TestReadBackForbidden(t *testing.T) {
-	opts := &server.Options{
-		DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-		Users: []*server.User{
-			{Username: "admin", Password: "a"},
-			{Username: "sensor", Password: "s", Permissions: &server.Permissions{Publish: &server.SubjectPermission{
-				Deny: []string{"$JS.API.CONSUMER.>", "$JS.API.STREAM.MSG.>", "$JS.API.DIRECT.>"},
-			}}},
-		},
-	}
-	srv, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server is not ready")
-	}
-	as := func(user, password string) *nats.Conn {
-		nc, err := nats.Connect("", append(ConnectionOptions("test", nil), nats.InProcessServer(srv), nats.UserInfo(user, password))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		return nc
-	}
-	p, stored := outage(t, as("sensor", "s"), as("admin", "a"), 0, false)
+	nc, admin := startRestricted(t, &server.Permissions{Publish: &server.SubjectPermission{
+		Deny: []string{"$JS.API.CONSUMER.>", "$JS.API.STREAM.MSG.>", "$JS.API.DIRECT.>"},
+	}})
+	p, stored := outage(t, nc, admin, 0, false)
 	e := p.Ledger().Events
 	if stored != 250 || e.Acknowledged != 150 || e.Resent != 100 || e.PossiblyDoubled != 100 {
 		t.Errorf("stored %d, want 250; %+v, want 150 acknowledged, 100 resent and possibly doubled", stored, e)
