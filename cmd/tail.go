@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"flowscope/cmd/internal/printer"
 	"flowscope/publish"
@@ -63,19 +62,12 @@ func startTail(r *replay) (*tail, error) {
 // fromHere is a subscription to all that is stored from now on, and perhaps a
 // little before: the time is the server's, of its last message.
 func fromHere(ctx context.Context, nc *nats.Conn, cfg publish.Config) (publish.SubscribeConfig, error) {
-	subject := publish.StreamSubject(cfg.Prefix)
-	s := publish.SubscribeConfig{Subjects: []string{subject}}
-	js, err := jetstream.New(nc)
+	s := publish.SubscribeConfig{Subjects: []string{publish.StreamSubject(cfg.Prefix)}}
+	stream, err := publish.FindStream(ctx, nc, s)
 	if err != nil {
 		return s, err
 	}
-	if s.Stream, err = js.StreamNameBySubject(ctx, subject); err != nil {
-		return s, fmt.Errorf("find the stream of %s: %w", subject, err)
-	}
-	stream, err := js.Stream(ctx, s.Stream)
-	if err != nil {
-		return s, fmt.Errorf("stream %s: %w", s.Stream, err)
-	}
+	s.Stream = stream.CachedInfo().Config.Name
 	if state := stream.CachedInfo().State; state.LastSeq > 0 && !state.LastTime.IsZero() {
 		s.From, s.Time = publish.FromTime, state.LastTime
 	}

@@ -91,7 +91,8 @@ func (c *cluster) partition(apart bool) {
 }
 
 // A cluster loses its leader, and one of its nodes behind a partition, while
-// events are published. What is acknowledged is in all of it once.
+// events are published. What is acknowledged is in all of it once, and reaches those
+// who consume meanwhile.
 func testCluster(t *testing.T, built programs) {
 	c := startCluster(t, built)
 	nc, err := nats.Connect(c.urls(), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.RetryOnFailedConnect(true))
@@ -115,6 +116,7 @@ func testCluster(t *testing.T, built programs) {
 	flows := 2000 * (rounds + 1)
 	capture := filepath.Join(t.TempDir(), "cluster.pcap")
 	writeCapture(t, capture, flows, time.Duration(rounds+1)*4*time.Second, 0, 0)
+	settle := listen(t, c.urls(), listeners())
 	r := startReplay(t, built.flowscope, c.urls(), capture, "")
 	awaitTrue(t, "the first events", func() bool {
 		stream, err := js.Stream(t.Context(), "FLOWSCOPE")
@@ -137,9 +139,17 @@ func testCluster(t *testing.T, built programs) {
 	}
 	l, status := r.end(3 * time.Minute)
 	r.check(l, status, uint64(eventsPerFlow*flows))
-	awaitTrue(t, "a leader", func() bool { return c.leader(js) >= 0 })
 	if got := audited(t, c.nodes[0].url(), true); got != l.Events.Acknowledged {
 		t.Errorf("the stream holds %d events, %d are acknowledged", got, l.Events.Acknowledged)
 	}
+	var last uint64
+	awaitTrue(t, "a leader", func() bool {
+		stream, err := js.Stream(t.Context(), "FLOWSCOPE")
+		if err == nil {
+			last = stream.CachedInfo().State.LastSeq
+		}
+		return err == nil
+	})
+	settle(last)
 	t.Logf("%d faults, %d events: %d resent, %d duplicates, %.1f s", rounds, l.Events.Made, l.Events.Resent, l.Events.Duplicates, l.Seconds)
 }

@@ -100,6 +100,12 @@ func TestChaos(t *testing.T) {
 		t.Parallel()
 		testLeafNodes(t, built)
 	})
+	for _, f := range faults {
+		t.Run("consumers/"+f.name, func(t *testing.T) {
+			t.Parallel()
+			testConsumers(t, built, f)
+		})
+	}
 	for _, w := range ways {
 		meets(w, "idle", func(t *testing.T) {
 			t.Parallel()

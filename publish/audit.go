@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"flowscope/session"
 )
@@ -144,23 +142,13 @@ func Audit(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, sensors []st
 
 // fromItsStart says whether the audit sees the stream from its very first message
 // on.
-func fromItsStart(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (bool, error) {
+func fromItsStart(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (whole bool, err error) {
 	if cfg.From != FromStart {
 		return false, nil
 	}
-	js, err := jetstream.New(nc)
+	stream, err := FindStream(ctx, nc, cfg)
 	if err != nil {
 		return false, err
-	}
-	name := cfg.Stream
-	if name == "" {
-		if name, err = streamOf(ctx, js, cfg.Subjects); err != nil {
-			return false, err
-		}
-	}
-	stream, err := js.Stream(ctx, name)
-	if err != nil {
-		return false, fmt.Errorf("stream %s: %w", name, err)
 	}
 	return stream.CachedInfo().State.FirstSeq <= 1, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +44,17 @@ const (
 	FromTime
 )
 
+func (c *SubscribeConfig) policy() (jetstream.DeliverPolicy, *time.Time) {
+	switch c.From {
+	case FromNew:
+		return jetstream.DeliverNewPolicy, nil
+	case FromTime:
+		return jetstream.DeliverByStartTimePolicy, &c.Time
+	default:
+		return jetstream.DeliverAllPolicy, nil
+	}
+}
+
 // Delivery is one message of the stream. It is owned by whoever receives it.
 type Delivery struct {
 	Subject string
@@ -60,12 +70,18 @@ type Delivery struct {
 }
 
 // Subscribe returns the messages of a stream in order; it waits for more until
-// ctx ends, which ends the iteration without an error. Any error ends it.
+// ctx ends, which ends the iteration without an error. An error ends it, but
+// servers that stop and start, clusters that look for a leader, and networks that
+// break are waited for, as long as nc reconnects (see nats.MaxReconnects). A server
+// that says for 45 s that there is no such stream or consumer is believed, and so is
+// at once one whose stream of that name is not the one that was read.
 //
-// With Durable each message is acknowledged, and the acknowledgement confirmed,
-// after the loop's body has run for it, which takes two round trips; leaving the loop leaves the message at
-// hand unacknowledged, so that it is delivered again. Without Durable every
-// message comes exactly once as long as the iteration lasts.
+// Without Durable every message comes exactly once as long as the iteration lasts.
+// With Durable each is acknowledged, and the acknowledgement confirmed, after the
+// loop's body has run for it, which takes two round trips; leaving the loop leaves
+// the message at hand unacknowledged, so that it is delivered again. What is lost on
+// its way to a durable consumer comes again after its ack_wait, 30 s, behind what
+// came meanwhile; what a server forgets when it is killed may come twice.
 func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
 	return func(yield func(*Delivery, error) bool) {
 		s, err := openSubscription(ctx, nc, cfg)
@@ -82,26 +98,49 @@ func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq
 	}
 }
 
-// pullAhead is how many messages are asked for at once, for an ordered consumer.
-const pullAhead = 500
+// source is where the messages of a subscription come from.
+type source interface {
+	// next waits for a message until ctx ends. errCaughtUp says that a
+	// subscription that ends once nothing more is stored has ended.
+	next(ctx context.Context) (jetstream.Msg, error)
+	// settle is told of each message whether it was dealt with.
+	settle(ctx context.Context, m jetstream.Msg, done bool) error
+	stop()
+}
+
+var errCaughtUp = errors.New("nothing more is stored")
 
 type subscription struct {
-	nc       *nats.Conn
-	cfg      SubscribeConfig
-	consumer jetstream.Consumer
+	cfg    SubscribeConfig
+	source source
 	// waiting is how many messages were stored when the subscription began.
 	waiting uint64
 }
 
-func openSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (s *subscription, err error) {
-	err = request(ctx, nc, requestWait, func(ctx context.Context) error {
-		s, err = newSubscription(ctx, nc, cfg)
-		return err
+func openSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*subscription, error) {
+	stream, err := FindStream(ctx, nc, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &subscription{cfg: cfg}
+	s.cfg.Stream = stream.CachedInfo().Config.Name
+	open := openOrdered
+	if s.cfg.Durable != "" {
+		open = openDurable
+	}
+	err = whenLed(ctx, nc, func() error {
+		return request(ctx, nc, requestWait, func(ctx context.Context) error {
+			s.source, s.waiting, err = open(ctx, nc, &s.cfg)
+			return err
+		})
 	})
 	return s, err
 }
 
-func newSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*subscription, error) {
+// FindStream looks up the stream that a subscription reads: the one that is named,
+// or else the one that covers all subjects. A cluster that has no leader is given
+// half a minute to find one.
+func FindStream(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (stream jetstream.Stream, err error) {
 	if len(cfg.Subjects) == 0 {
 		return nil, errors.New("want at least one subject")
 	}
@@ -109,33 +148,31 @@ func newSubscription(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (*
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Stream == "" {
-		if cfg.Stream, err = streamOf(ctx, js, cfg.Subjects); err != nil {
+	err = whenLed(ctx, nc, func() error {
+		return request(ctx, nc, requestWait, func(ctx context.Context) error {
+			stream, err = lookUpStream(ctx, js, cfg)
+			return err
+		})
+	})
+	return stream, err
+}
+
+func lookUpStream(ctx context.Context, js jetstream.JetStream, cfg SubscribeConfig) (jetstream.Stream, error) {
+	name := cfg.Stream
+	if name == "" {
+		var err error
+		if name, err = streamOf(ctx, js, cfg.Subjects); err != nil {
 			return nil, err
 		}
 	}
-	stream, err := js.Stream(ctx, cfg.Stream)
+	stream, err := js.Stream(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", cfg.Stream, err)
+		return nil, fmt.Errorf("stream %s: %w", name, err)
 	}
-	s := &subscription{nc: nc, cfg: cfg}
-	if cfg.Durable == "" {
-		s.consumer, err = stream.OrderedConsumer(ctx, cfg.ordered())
-	} else {
-		s.consumer, err = cfg.durable(ctx, stream)
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := s.consumer.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look up the consumer: %w", err)
-	}
-	s.waiting = info.NumPending + uint64(max(info.NumAckPending, 0))
-	return s, nil
+	return stream, nil
 }
 
-// streamOf finds the one stream that covers all subjects.
+// streamOf finds the name of the one stream that covers all subjects.
 func streamOf(ctx context.Context, js jetstream.JetStream, subjects []string) (string, error) {
 	var found string
 	for _, subject := range subjects {
@@ -153,62 +190,18 @@ func streamOf(ctx context.Context, js jetstream.JetStream, subjects []string) (s
 	return found, nil
 }
 
-func (c *SubscribeConfig) policy() (jetstream.DeliverPolicy, *time.Time) {
-	switch c.From {
-	case FromNew:
-		return jetstream.DeliverNewPolicy, nil
-	case FromTime:
-		return jetstream.DeliverByStartTimePolicy, &c.Time
-	default:
-		return jetstream.DeliverAllPolicy, nil
-	}
-}
-
-func (c *SubscribeConfig) ordered() jetstream.OrderedConsumerConfig {
-	policy, start := c.policy()
-	return jetstream.OrderedConsumerConfig{FilterSubjects: c.Subjects, DeliverPolicy: policy, OptStartTime: start}
-}
-
-// durable finds or creates the durable consumer; it never changes one.
-func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) (jetstream.Consumer, error) {
-	consumer, err := stream.Consumer(ctx, c.Durable)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		policy, start := c.policy()
-		consumer, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable: c.Durable, FilterSubjects: c.Subjects, DeliverPolicy: policy, OptStartTime: start,
-			AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1000,
-		})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("durable consumer %s: %w", c.Durable, err)
-	}
-	have := consumer.CachedInfo().Config
-	subjects := have.FilterSubjects
-	if have.FilterSubject != "" {
-		subjects = []string{have.FilterSubject}
-	}
-	if !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(c.Subjects))) {
-		return nil, fmt.Errorf("durable consumer %s exists for %s", c.Durable, strings.Join(subjects, ", "))
-	}
-	if have.AckPolicy != jetstream.AckExplicitPolicy {
-		return nil, fmt.Errorf("durable consumer %s exists without explicit acknowledgement", c.Durable)
-	}
-	return consumer, nil
-}
-
 // each calls f for each message until f wants no more or the subscription's end.
 // What f is done with is acknowledged.
 func (s *subscription) each(ctx context.Context, f func(*Delivery) (done, more bool)) error {
+	defer s.source.stop()
 	if s.cfg.UntilCaughtUp && s.waiting == 0 {
 		return nil
 	}
-	next, stop, err := s.messages(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	for n := 0; ; {
-		m, err := next()
+		m, err := s.source.next(ctx)
+		if errors.Is(err, errCaughtUp) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -228,53 +221,6 @@ func eventsOf(m jetstream.Msg) int {
 	return 1
 }
 
-// messages returns a function that waits for the next message. A durable
-// consumer is asked for one at a time: what it sends ahead and is not
-// acknowledged would come again late and out of order.
-func (s *subscription) messages(ctx context.Context) (next func() (jetstream.Msg, error), stop func(), err error) {
-	if s.cfg.Durable == "" {
-		it, err := s.consumer.Messages(jetstream.PullMaxMessages(pullAhead))
-		if err != nil {
-			return nil, nil, err
-		}
-		next := func(ctx context.Context) (jetstream.Msg, error) { return it.Next(jetstream.NextContext(ctx)) }
-		return func() (jetstream.Msg, error) { return s.patiently(ctx, time.Second, next) }, it.Stop, nil
-	}
-	fetch := func(ctx context.Context) (m jetstream.Msg, err error) {
-		err = request(ctx, s.nc, fetchWait, func(ctx context.Context) error {
-			m, err = s.consumer.Next(jetstream.FetchContext(ctx))
-			return err
-		})
-		return m, err
-	}
-	return func() (jetstream.Msg, error) { return s.patiently(ctx, fetchWait, fetch) }, func() {}, nil
-}
-
-// fetchWait is how long one request for a message stands before it is renewed.
-const fetchWait = 10 * time.Second
-
-// patiently waits for a message until ctx ends, some time after another, unless
-// the account may not ask for one, which has no answer either.
-func (s *subscription) patiently(ctx context.Context, some time.Duration, next func(context.Context) (jetstream.Msg, error)) (jetstream.Msg, error) {
-	for {
-		wait, cancel := context.WithTimeout(ctx, some)
-		m, err := next(wait)
-		timedOut := wait.Err() != nil
-		cancel()
-		switch {
-		case err == nil:
-			return m, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case refused(s.nc) != nil:
-			return nil, err
-		case timedOut || errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages):
-		default:
-			return nil, err
-		}
-	}
-}
-
 // deliver hands one message over; more is false when it was the last.
 func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Delivery) (done, more bool)) (more bool, err error) {
 	meta, err := m.Metadata()
@@ -287,16 +233,8 @@ func (s *subscription) deliver(ctx context.Context, m jetstream.Msg, f func(*Del
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp.UTC(),
 	}
 	done, more := f(d)
-	if !done {
-		if s.cfg.Durable != "" {
-			err = m.Nak()
-		}
-		return false, err
+	if err := s.source.settle(ctx, m, done); err != nil {
+		return false, fmt.Errorf("acknowledge message %d: %w", d.Sequence, err)
 	}
-	if s.cfg.Durable != "" {
-		if err := request(ctx, s.nc, requestWait, m.DoubleAck); err != nil {
-			return false, fmt.Errorf("acknowledge message %d: %w", d.Sequence, err)
-		}
-	}
-	return more && (!s.cfg.UntilCaughtUp || meta.NumPending > 0), nil
+	return done && more && (!s.cfg.UntilCaughtUp || meta.NumPending > 0), nil
 }

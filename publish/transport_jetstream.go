@@ -60,7 +60,7 @@ type jetStream struct {
 func NewJetStream(ctx context.Context, nc *nats.Conn, cfg Config) (Transport, error) {
 	t, err := newJetStream(nc, cfg.Resolved())
 	if err == nil {
-		err = t.setUp(ctx)
+		err = whenLed(ctx, nc, func() error { return t.setUp(ctx) })
 	}
 	if err != nil {
 		nc.Close()

@@ -45,7 +45,7 @@ func request(ctx context.Context, nc *nats.Conn, wait time.Duration, f func(cont
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if v := refused(nc); v != nil && v != before {
+				if refusedSince(nc, before) != nil {
 					cancel()
 				}
 			}
@@ -59,6 +59,14 @@ func request(ctx context.Context, nc *nats.Conn, wait time.Duration, f func(cont
 
 // refused is the server's latest refusal if it has to do with JetStream.
 func refused(nc *nats.Conn) error { return violation(nc, "$JS.", nats.InboxPrefix) }
+
+// refusedSince is the same if it is not the one before.
+func refusedSince(nc *nats.Conn, before error) error {
+	if v := refused(nc); v != before {
+		return v
+	}
+	return nil
+}
 
 // withRefusal adds the refusal to the error of a request that had no answer.
 func withRefusal(nc *nats.Conn, err error) error {
