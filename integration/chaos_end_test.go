@@ -43,12 +43,12 @@ func testStopDeadline(t *testing.T, built programs, w way) {
 
 // What a stream refuses for good is not acknowledged: the replay fails with the
 // number, and everything else is stored.
-func testRefused(t *testing.T, built programs) {
+func testRefused(t *testing.T, built programs, w way) {
 	server := startNATS(t, built.server, t.TempDir(), "one", "")
 	createStream(t, server, func(s *jetstream.StreamConfig) { s.MaxMsgSize = 680 })
 	capture := filepath.Join(t.TempDir(), "refused.pcap")
 	writeCapture(t, capture, 100, time.Second, 0, 0)
-	r := startReplay(t, built.flowscope, server.url(), capture, "")
+	r := startReplay(t, built.flowscope, server.url(), capture, w.config)
 	l, status := r.end(time.Minute)
 	e := l.Events
 	if status != 1 || e.DeadLetter == 0 || e.Acknowledged == 0 || e.DeadLetter+e.Acknowledged != e.Made {

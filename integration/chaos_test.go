@@ -87,12 +87,16 @@ func TestChaos(t *testing.T) {
 			{"disk full", testDiskFull},
 			{"stream full for good", ofAllWays(testStreamFullForGood)},
 			{"stop keeps its deadline", ofAllWays(testStopDeadline)},
+			{"refused", ofAllWays(testRefused)},
 		} {
 			meets(w, f.name, func(t *testing.T) { f.test(t, built, w) })
 		}
 	}
-	t.Run("refused", func(t *testing.T) { testRefused(t, built) })
-	t.Run("permission denied", func(t *testing.T) { testPermissionDenied(t, built) })
+	t.Run("permission denied", func(t *testing.T) {
+		for range chaosRounds() {
+			testPermissionDenied(t, built)
+		}
+	})
 	t.Run("two sensors", func(t *testing.T) { testTwoSensors(t, built) })
 	t.Run("cluster", func(t *testing.T) { testCluster(t, built) })
 	// Last, and at the same time: these mostly wait.
