@@ -85,7 +85,7 @@ func (f *Fleet) Ask(ctx context.Context) ([]*status.Status, error) {
 	for len(list) < maxSensors {
 		msg, err := sub.NextMsgWithContext(ctx)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
-			return list, nil
+			return list, f.refused(list)
 		}
 		if err != nil {
 			return list, fmt.Errorf("ask the sensors: %w", err)
@@ -98,6 +98,15 @@ func (f *Fleet) Ask(ctx context.Context) ([]*status.Status, error) {
 		}
 	}
 	return list, nil
+}
+
+// refused is why nobody was heard, if the server has said that the account may not
+// ask, or not hear.
+func (f *Fleet) refused(list []*status.Status) error {
+	if err := f.Conn.LastError(); len(list) == 0 && errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("ask the sensors: %w", err)
+	}
+	return nil
 }
 
 func decode(raw []byte) (*status.Status, error) {
