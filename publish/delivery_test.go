@@ -348,7 +348,7 @@ func TestStall(t *testing.T) {
 	if err := <-p.result; !errors.As(err, &lost) {
 		t.Errorf("Run: %v", err)
 	}
-	if err := p.Close(within(t, 5*time.Second)); !errors.As(err, &lost) || lost.N != n || !errors.Is(err, nats.ErrDisconnected) {
+	if err := p.Close(within(t, 20*time.Second)); !errors.As(err, &lost) || lost.N != n || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("Close: %v, want %d not acknowledged, disconnected", err, n)
 	}
 	checkBalance(t, p.Ledger())

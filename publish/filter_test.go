@@ -55,7 +55,7 @@ func TestFilter(t *testing.T) {
 			unknown.Topic = -1
 			sink.HandleEvent(unknown)
 			sink.Close()
-			if err := p.Close(within(t, 5*time.Second)); err != nil {
+			if err := p.Close(within(t, 20*time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			l := p.Ledger()

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -219,10 +220,10 @@ func TestLogin(t *testing.T) {
 func TestReload(t *testing.T) {
 	reg := deliveryRegistry(t)
 	password := "old"
-	store, port := t.TempDir(), server.RANDOM_PORT
+	store, listen := t.TempDir(), netip.MustParseAddrPort(freePort(t))
 	start := func() *server.Server {
 		return serverWith(t, "", func(o *server.Options) {
-			o.Username, o.Password, o.JetStream, o.StoreDir, o.Port = "sensor", password, true, store, port
+			o.Username, o.Password, o.JetStream, o.StoreDir, o.Port = "sensor", password, true, store, int(listen.Port())
 		})
 	}
 	srv := start()
@@ -244,7 +245,6 @@ func TestReload(t *testing.T) {
 	if err := p.Ready(); err != nil {
 		t.Errorf("after a reload in vain: %v", err)
 	}
-	port = srv.Addr().(*net.TCPAddr).Port
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	password = "new"

@@ -104,6 +104,14 @@ func TestHeartbeat(t *testing.T) {
 	srv := startServer(t, embeddedConfigForTest())
 	cfg := DefaultConfig()
 	cfg.Heartbeat = 200 * time.Millisecond
+	nc := connect(t, srv)
+	beats, err := nc.SubscribeSync("flowscope.sensor.heartbeat")
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := runPublisher(t, cfg, Options{
 		Registry: reg, Live: true, Workers: 2, Ledger: func() *Ledger { return &Ledger{Sensor: "test"} },
 	}, newJetStreamFor(t, srv, cfg))
@@ -114,7 +122,11 @@ func TestHeartbeat(t *testing.T) {
 		}
 		sink.Close()
 	}
-	<-time.After(1200 * time.Millisecond)
+	for range 2 { // behind the first one comes the ledger
+		if _, err := beats.NextMsg(20 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := p.Close(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}

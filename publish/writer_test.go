@@ -59,7 +59,7 @@ func TestWriterFormats(t *testing.T) {
 				sink.HandleEvent(e)
 			}
 			sink.Close()
-			if err := p.Close(within(t, 5*time.Second)); err != nil {
+			if err := p.Close(within(t, 20*time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			l := p.Ledger()
@@ -101,7 +101,7 @@ func TestWriterEndsWithItsReader(t *testing.T) {
 	if err := <-p.result; !errors.Is(err, ErrClosedPipe) {
 		t.Errorf("Run: %v", err)
 	}
-	if err := p.Close(within(t, 5*time.Second)); !errors.Is(err, ErrClosedPipe) {
+	if err := p.Close(within(t, 20*time.Second)); !errors.Is(err, ErrClosedPipe) {
 		t.Errorf("Close: %v", err)
 	}
 	l := p.Ledger()
@@ -139,7 +139,7 @@ func TestWriterCountsWholeEventsOnly(t *testing.T) {
 	}
 	sink.Close()
 	var lost *NotAcknowledgedError
-	if err := p.Close(within(t, 5*time.Second)); !errors.As(err, &lost) || lost.N != 2 || !errors.Is(err, errDisk) {
+	if err := p.Close(within(t, 20*time.Second)); !errors.As(err, &lost) || lost.N != 2 || !errors.Is(err, errDisk) {
 		t.Errorf("Close: %v, want 2 lost to the disk", err)
 	}
 	if l := p.Ledger(); l.Events.Written != 3 || l.Events.Pending != 2 {
