@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -187,14 +188,20 @@ func tmpfs(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// freeport NAME sets a variable to the number of a port that nobody listens at.
+// freeport NAME sets a variable to the number of a port that nobody listens at. It
+// lies below those that systems give to whoever asks for any (from 32768 on under
+// Linux, from 49152 on elsewhere): no connection takes it before a server binds it.
 func freeport(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
-	ts.Setenv(args[0], port)
+	const first, end = 20_000, 32_000
+	for range 1000 {
+		port := strconv.Itoa(first + rand.IntN(end-first))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ts.Check(l.Close())
+			ts.Setenv(args[0], port)
+			return
+		}
+	}
+	ts.Fatalf("no free port from %d to %d", first, end-1)
 }
 
 // await FIFO TEXT reads a pipe with a name until a line holds the text, and

@@ -221,7 +221,7 @@ func TestService(t *testing.T) {
 			}
 		}()
 	}
-	if got := gather(t, nc, StatusSubject, func(data []byte) string {
+	if got := gather(t, nc, StatusSubject, len(names), func(data []byte) string {
 		var s status.Status
 		if err := json.Unmarshal(data, &s); err != nil || s.Ledger == nil {
 			t.Errorf("%v: %s", err, data)
@@ -235,7 +235,7 @@ func TestService(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := gather(t, nc, subject, func(data []byte) string {
+		if got := gather(t, nc, subject, len(names), func(data []byte) string {
 			var id micro.ServiceIdentity
 			if err := json.Unmarshal(data, &id); err != nil {
 				t.Error(err)
@@ -247,7 +247,9 @@ func TestService(t *testing.T) {
 	}
 }
 
-func gather(t *testing.T, nc *nats.Conn, subject string, name func([]byte) string) []string {
+// gather returns the names of all that answer: n are waited for, and then whether
+// there are more.
+func gather(t *testing.T, nc *nats.Conn, subject string, n int, name func([]byte) string) []string {
 	t.Helper()
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
@@ -259,7 +261,11 @@ func gather(t *testing.T, nc *nats.Conn, subject string, name func([]byte) strin
 	}
 	var got []string
 	for {
-		msg, err := sub.NextMsg(300 * time.Millisecond)
+		patience := 300 * time.Millisecond
+		if len(got) < n {
+			patience = 20 * time.Second
+		}
+		msg, err := sub.NextMsg(patience)
 		if errors.Is(err, nats.ErrTimeout) {
 			slices.Sort(got)
 			return got
