@@ -31,9 +31,10 @@ type replayProcess struct {
 // chaosWindow is how many messages chaosConfig lets be under way.
 const chaosWindow = 1024
 
-// chaosConfig makes the replay notice things soon, and keeps its memory small.
+// chaosConfig makes the replay notice things soon, and keeps its memory small. To
+// notice soon is also to wait no more than a second for an acknowledgement, unless a
+// test says otherwise.
 const chaosConfig = `publish:
-  ack_timeout: 1s
   stall_timeout: 30s
   drain_timeout: 60s
   queue_bytes: 4194304
@@ -43,6 +44,9 @@ const chaosConfig = `publish:
 func startReplay(t *testing.T, program, url, capture, more string, flags ...string) *replayProcess {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "config.yml")
+	if !strings.Contains(more, "ack_timeout") {
+		more = "  ack_timeout: 1s\n" + more
+	}
 	if err := os.WriteFile(config, []byte(chaosConfig+more), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +59,15 @@ func startReplay(t *testing.T, program, url, capture, more string, flags ...stri
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { r.done <- r.cmd.Wait() }()
-	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
+	ended := make(chan struct{})
+	go func() {
+		r.done <- r.cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() { // it has ended, as a rule; what it writes to is removed next
+		_ = r.cmd.Process.Kill()
+		<-ended
+	})
 	return r
 }
 
@@ -125,7 +136,7 @@ func (r *replayProcess) checkSent(l *publish.Ledger, status int, events uint64) 
 // own not counted; nothing may be doubled, nor missing unless that is allowed.
 func audited(t *testing.T, url string, complete bool) uint64 {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

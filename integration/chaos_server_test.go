@@ -4,7 +4,6 @@ package integration
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,17 +47,6 @@ type natsProcess struct {
 	namespace string
 	cmd       *exec.Cmd
 	waited    chan error
-}
-
-// freeAddress is an address on loopback that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startNATS starts a server with a file store in dir and waits until JetStream
@@ -124,6 +112,7 @@ func (s *natsProcess) await() {
 func (s *natsProcess) url() string { return "nats://" + s.address }
 
 func (s *natsProcess) connect(options ...nats.Option) (*nats.Conn, error) {
+	options = append([]nats.Option{nats.Timeout(30 * time.Second)}, options...) // on a busy machine
 	if s.namespace != "" {
 		options = append(options, nats.SetCustomDialer(dialer{s.namespace}))
 	}
@@ -166,7 +155,7 @@ func (s *natsProcess) jetStream() jetstream.JetStream {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -199,7 +188,7 @@ func awaitEvents(t *testing.T, s *natsProcess, n uint64) {
 func awaitTrue(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for begin := time.Now(); !done(); <-time.After(20 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
+		if time.Since(begin) > 3*time.Minute { // servers wait for long between two attempts
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}

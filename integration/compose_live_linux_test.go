@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,10 +44,7 @@ func TestComposeLive(t *testing.T) {
 	t.Cleanup(func() { _, _ = server.Process.Kill(), server.Wait() })
 	<-serving.found
 
-	_, port, err := net.SplitHostPort(freeAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := strconv.Itoa(freePort(t))
 	project := composeUp(ctx, t, "COMPOSE_PROFILES=live", "IFACE="+iface, "NATS_PORT="+port)
 	id := project.compose(ctx, t, "ps", "-q", "sensor")
 	if id == "" {

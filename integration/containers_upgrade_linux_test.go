@@ -3,11 +3,9 @@ package integration
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +47,7 @@ func TestServerUpgrade(t *testing.T) {
 func testServerUpgrade(t *testing.T, mode string) {
 	b := newBoxes(t)
 	older, newer := olderImage(b.ctx, t), imageOf(b.ctx, t, "NATS_IMAGE", "github.com/nats-io/nats-server/v2")
-	_, digits, err := net.SplitHostPort(freeAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(digits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freePort(t)
 	volume := fmt.Sprintf("flowscope-test-%d", time.Now().UnixNano())
 	t.Cleanup(func() { // after the containers
 		if out, err := exec.Command("docker", "volume", "rm", "--force", volume).CombinedOutput(); err != nil {

@@ -190,6 +190,17 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
+// TestMain removes what program has built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programDir != "" {
+		_ = os.RemoveAll(programDir) // nothing depends on it
+	}
+	os.Exit(code)
+}
+
+var programDir string
+
 // program builds flowscope as it is shipped: without cgo, or it could not be
 // confined.
 var program = sync.OnceValues(func() (string, error) {
@@ -197,6 +208,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "flowscope")
 	build := exec.Command("go", "build", "-o", path, "flowscope/cmd/flowscope")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -232,8 +244,15 @@ func start(t *testing.T, cmd *exec.Cmd, until string) *service {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { s.done <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, as a rule
+	ended := make(chan struct{})
+	go func() {
+		s.done <- cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() { // it has ended, as a rule; what it writes to is removed next
+		_ = cmd.Process.Kill()
+		<-ended
+	})
 	select {
 	case <-s.log.found:
 	case err := <-s.done:
@@ -444,6 +463,7 @@ func TestLiveEqualsReplay(t *testing.T) {
 			if code := run.stop(); code != 130 {
 				t.Errorf("status %d:\n%s", code, run.log)
 			}
+			settled(t, file, dump.cmd.Process)
 			dump.stop()
 
 			replayed := filepath.Join(t.TempDir(), "store")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func liveRun(t *testing.T, programs []string, talk func(ctx context.Context, dir
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	port := freePorts(t, 1)[0]
+	port := strconv.Itoa(freePort(t))
 	capture := filepath.Join(dir, "live.pcap")
 	stop := startCapture(t, ctx, capture, "port "+port)
 	talk(ctx, dir, port)
@@ -51,17 +52,18 @@ func liveRun(t *testing.T, programs []string, talk func(ctx context.Context, dir
 	return messages
 }
 
-// settled waits until a capture has not grown for a second: what was sent last is
-// on its way to the file, for longer on a busy machine.
-func settled(t *testing.T, capture string) {
+// settled waits until a capture has not grown for a second in which its writer waited
+// for packets, not for a processor or the disk: what was sent last is on its way to
+// the file, for longer on a busy machine.
+func settled(t *testing.T, capture string, writer *os.Process) {
 	t.Helper()
 	size, quiet := int64(-1), 0
-	for range 100 {
+	for range 600 {
 		info, err := os.Stat(capture)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if quiet++; info.Size() != size {
+		if quiet++; info.Size() != size || !sleeps(writer) {
 			size, quiet = info.Size(), 0
 		}
 		if quiet == 10 {
@@ -70,6 +72,17 @@ func settled(t *testing.T, capture string) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Errorf("%s still grows", capture)
+}
+
+// sleeps says whether a process waits for something to happen (proc_pid_stat(5));
+// where the system does not tell, it does.
+func sleeps(p *os.Process) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(raw), ") ") // after the name
+	return strings.HasPrefix(state, "S")
 }
 
 // daemon runs a program until the test ends.
@@ -98,7 +111,7 @@ func says(t *testing.T, ctx context.Context, name string, args ...string) string
 	t.Helper()
 	var printed []byte
 	var err error
-	for range 20 {
+	for ctx.Err() == nil {
 		if printed, err = exec.CommandContext(ctx, name, args...).CombinedOutput(); err == nil {
 			return string(printed)
 		}

@@ -6,12 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,7 +111,7 @@ func TestLiveTLS(t *testing.T) {
 	ports := freePorts(t, len(cases))
 	var filter []string
 	for i, c := range cases {
-		c.port = ports[i]
+		c.port = strconv.Itoa(ports[i])
 		filter = append(filter, "tcp port "+c.port)
 	}
 	capture := filepath.Join(dir, "live.pcap")
@@ -149,21 +149,6 @@ func missingHere(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-// freePorts returns ports on which nobody listens.
-func freePorts(t *testing.T, n int) (ports []string) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		ports = append(ports, port)
-	}
-	return ports
-}
-
 // startCapture runs tcpdump on the loopback interface until stop is called.
 func startCapture(t *testing.T, ctx context.Context, file, filter string) (stop func()) {
 	t.Helper()
@@ -185,7 +170,7 @@ func startCapture(t *testing.T, ctx context.Context, file, filter string) (stop 
 		t.Fatalf("tcpdump says %q (%v)", lines.Text(), lines.Err())
 	}
 	return func() {
-		settled(t, file)
+		settled(t, file, cmd.Process)
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_, _ = io.Copy(io.Discard, said)
 		if err := cmd.Wait(); err != nil {

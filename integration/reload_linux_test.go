@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"flowscope/publish"
 )
 
 // TestLiveReload changes what the stages of a running sensor can take up, and shows
@@ -19,13 +22,13 @@ func TestLiveReload(t *testing.T) {
 	store, file := filepath.Join(dir, "store"), filepath.Join(dir, "run.yml")
 	configure := func(publish, more string) {
 		t.Helper()
-		text := "sensor: {name: test}\nworkers: 2\nmonitor: {listen: \"\"}\npublish: {" + publish + "embedded: {store: " + store + "}}\n" + more
+		text := "sensor: {name: test}\nworkers: 2\nmonitor: {listen: \"127.0.0.1:9477\"}\ncapture: {filter: " + spoken + "}\npublish: {" + publish + "embedded: {store: " + store + "}}\n" + more
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	configure("heartbeat: 0s, ", "")
-	run := start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0"), "msg=capturing")
+	run := start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0"), "msg=confined")
 	reload := func(want string) {
 		t.Helper()
 		n := strings.Count(run.log.String(), "configuration reloaded")
@@ -42,29 +45,41 @@ func TestLiveReload(t *testing.T) {
 	})
 	defer talk.Close()
 	say := func() { _, _ = talk.Write([]byte("hello")) } // nobody listens, and that may be told
+	seen := func(what string, ok func(*publish.Ledger) bool) {
+		t.Helper()
+		eventually(t, what, func() bool {
+			var status struct{ Ledger publish.Ledger }
+			err := json.Unmarshal([]byte(s.get(t, "http://127.0.0.1:9477/status")), &status)
+			return err == nil && ok(&status.Ledger)
+		})
+	}
+	visit := func(times uint64) { // the last of so many; what was said before it is seen, too
+		t.Helper()
+		s.visit(t)
+		seen("the page", func(l *publish.Ledger) bool { return l.Subjects["flowscope.http.response"] == times })
+	}
 	say()
-	s.visit(t)
+	visit(1)
 	first := time.Now()
 
 	configure("heartbeat: 500ms, drain_timeout: 20s, ", `
-flow: {udp_idle: 2s, tick_interval: 1s}
+flow: {udp_idle: 4s, tick_interval: 1s}
 session: {watchdog: 20s, anomaly_interval: 0s}
 protocols: {http: {body_bytes: 10}, dns: {unanswered_after: 1s, ports: [5300]}}
 `)
 	reload(`changed="flow.udp_idle flow.tick_interval session.watchdog session.anomaly_interval protocols.dns.ports protocols.dns.unanswered_after protocols.http.body_bytes publish.drain_timeout publish.heartbeat" needs_restart=""`)
-	s.visit(t)
-	for time.Since(first) < 4*time.Second { // longer than what it is silent for
+	visit(2)
+	for time.Since(first) < 6*time.Second { // longer than what it is silent for
 		say()
 		time.Sleep(300 * time.Millisecond)
 	}
-	s.visit(t)
-	time.Sleep(3 * time.Second) // udp_idle is over
+	visit(3)
+	seen("the end of what is silent", func(l *publish.Ledger) bool { return l.Subjects["flowscope.flow.closed"] > 0 })
 
 	// The way back, without a protocol, and with what cannot be taken up.
 	configure("heartbeat: 500ms, drain_timeout: 20s, ", "flow: {checksums: drop, max_flows: 1000}\nprotocols: {dns: {enabled: false}, http: {ports: [80]}}\n")
 	reload("needs_restart=flow.max_flows")
-	s.visit(t)
-	time.Sleep(time.Second)
+	visit(4)
 	if status := run.stop(); status != 130 {
 		t.Errorf("status %d:\n%s", status, run.log)
 	}

@@ -25,7 +25,7 @@ func (s *site) ask(from, n int) {
 			}
 			m := new(dns.Msg)
 			m.SetQuestion(fmt.Sprintf("name%d.example.org.", from+i), dns.TypeA)
-			_, _, err = new(dns.Client).ExchangeWithConn(m, &dns.Conn{Conn: conn})
+			_, _, err = patient.ExchangeWithConn(m, &dns.Conn{Conn: conn})
 			if err := conn.Close(); err != nil {
 				return err
 			}
