@@ -38,6 +38,7 @@ func BenchmarkModes(b *testing.B) {
 		{"jetstream", ModeJetStream, 0, 50_000, bareAsync},
 		{"jetstream, batched", ModeJetStream, 32 << 10, 500_000, func(b *testing.B, s *embedded.Server, n int) { bareBatched(b, s, n, bareAsyncSized) }},
 		{"fast", ModeFast, 0, 100_000, bareFast},
+		{"fast, batched", ModeFast, 32 << 10, 500_000, func(b *testing.B, s *embedded.Server, n int) { bareBatched(b, s, n, bareFastSized) }},
 	} {
 		b.Run(m.name, func(b *testing.B) {
 			m.events /= part
@@ -165,7 +166,9 @@ func bareBatched(b *testing.B, srv *embedded.Server, n int, send func(*testing.B
 	send(b, srv, n/each, each*modePayload)
 }
 
-func bareFast(b *testing.B, srv *embedded.Server, n int) {
+func bareFast(b *testing.B, srv *embedded.Server, n int) { bareFastSized(b, srv, n, modePayload) }
+
+func bareFastSized(b *testing.B, srv *embedded.Server, n, size int) {
 	js, err := jetstream.New(connect(b, srv))
 	if err != nil {
 		b.Fatal(err)
@@ -174,7 +177,7 @@ func bareFast(b *testing.B, srv *embedded.Server, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bareMessages(b, n, modePayload, func(m *nats.Msg) error {
+	bareMessages(b, n, size, func(m *nats.Msg) error {
 		_, err := fast.AddMsg(m)
 		return err
 	})
