@@ -122,6 +122,26 @@ func TestFastLingers(t *testing.T) {
 	}
 }
 
+// Fast ingest does not wait for the server to acknowledge what a small window cannot
+// hold: the batch is closed when the window is full.
+func TestFastWithASmallWindow(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Mode, cfg.InFlight.Messages = ModeFast, 3
+	tr := newJetStreamFor(t, startServer(t, embedded.Config{}), cfg).(*jetStream)
+	defer tr.close()
+	server := &instantServer{t: tr}
+	tr.put = server.put
+	const n = 10
+	p, batch := handedOver(t, cfg, tr, n)
+	// Nothing closes batches by and by: the publisher does not run.
+	if err := tr.publish(within(t, 10*time.Second), batch); err != nil {
+		t.Fatal(err)
+	}
+	if e := p.Ledger().Events; e.Acknowledged < n-3 || e.Resent != 0 {
+		t.Errorf("%+v, want at least %d acknowledged", e, n-3)
+	}
+}
+
 // A batch that the server has forgotten (error 10208) is sent again one by one,
 // and stored once.
 func TestFastForgotten(t *testing.T) {

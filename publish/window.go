@@ -39,6 +39,7 @@ func (t *jetStream) hold(ctx context.Context, b *Batch) error {
 	defer t.mu.Unlock()
 	cost := b.cost()
 	if !t.mayHold(cost) || t.failed != nil {
+		t.hurry()
 		if err := t.await(ctx, func() bool { return t.mayHold(cost) }); err != nil {
 			return err
 		}
@@ -62,6 +63,9 @@ func (t *jetStream) enter(ctx context.Context, b *Batch, i int) (int32, uint32, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.roomFor(size) || t.failed != nil {
+		if !t.fast.full() {
+			t.hurry()
+		}
 		if err := t.await(ctx, func() bool { return t.roomFor(size) }); err != nil {
 			return 0, 0, err
 		}
@@ -80,6 +84,17 @@ func (t *jetStream) enter(ctx context.Context, b *Batch, i int) (int32, uint32, 
 
 func (t *jetStream) roomFor(size int) bool {
 	return len(t.free) > 0 && (t.used == 0 || t.bytes+size <= t.limits.Load().inFlight) && !t.fast.full()
+}
+
+// hurry has an open fast batch acknowledged: while it fills the window nothing can be
+// added to it, and the server would wait for more. mu is held, but not meanwhile.
+func (t *jetStream) hurry() {
+	if t.fast.open == nil {
+		return
+	}
+	t.mu.Unlock()
+	t.commitFast()
+	t.mu.Lock()
 }
 
 // await waits until something is done, the transport has failed, or ctx ends. mu
