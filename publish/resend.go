@@ -98,7 +98,14 @@ func disconnected(nc *nats.Conn) error {
 // forgotten says whether the server may by now have forgotten a message's id.
 func (t *jetStream) forgotten(s *slot, now time.Time) bool {
 	window := t.stream.duplicates
-	return s.tries > 0 && now.Sub(s.first) > window-min(windowMargin, window/2)
+	return s.tries > 0 && elapsed(now, s.first) > window-min(windowMargin, window/2)
+}
+
+// elapsed is the time from then to now by whichever clock saw more of it: the one that
+// only goes forward stands still while the machine sleeps, and the one on the wall may
+// be set back.
+func elapsed(now, then time.Time) time.Duration {
+	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
 // sendAgain sends one message again if it is due. The payload is copied first: an
@@ -112,14 +119,12 @@ func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
 	}
 	var again, doubled uint64
 	r := *t.record(s)
+	forgotten := t.forgotten(s, now)
 	if s.tries > 0 && !r.Sensor {
 		again = r.events()
-		if t.forgotten(s, now) {
+		if forgotten {
 			doubled = again
 		}
-	}
-	if s.tries > 0 && t.forgotten(s, now) {
-		s.first = now // counted once for each window
 	}
 	b := t.second.copyOf(s.batch, &r)
 	gen := s.gen
@@ -132,6 +137,9 @@ func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
 		t.p.account.again(again, doubled)
 	}
 	if s.is(gen) {
+		if forgotten && err == nil {
+			s.first = now // counted once for each window
+		}
 		t.noteSending(k, err)
 	}
 }
