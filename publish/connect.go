@@ -69,37 +69,34 @@ func (a Auth) CheckFiles() error {
 	return nil
 }
 
-func (a Auth) options() ([]nats.Option, error) {
-	var opts []nats.Option
+// options are those of the login. What is wrong with a file later on goes to log.
+func (a Auth) options(log *slog.Logger) ([]nats.Option, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if err := a.CheckFiles(); err != nil {
 		return nil, err
 	}
+	var login nats.Option
+	var err error
 	switch {
 	case a.Credentials != "":
-		opts = append(opts, nats.UserCredentials(a.Credentials))
+		login, err = credentials(log, a.Credentials)
 	case a.NKeySeed != "":
-		o, err := nats.NkeyOptionFromSeed(a.NKeySeed)
-		if err != nil {
-			return nil, fmt.Errorf("auth: nkey_seed %s: not a file with an nkey seed", a.NKeySeed)
+		if login, err = nats.NkeyOptionFromSeed(a.NKeySeed); err != nil {
+			err = fmt.Errorf("auth: nkey_seed %s: not a file with an nkey seed", a.NKeySeed)
 		}
-		opts = append(opts, o)
 	case a.UserFile != "":
-		if _, _, err := ReadLogin(a.UserFile); err != nil {
-			return nil, err
-		}
-		// Read again for each connection; one that fails is tried again.
-		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
-			user, password, _ := ReadLogin(a.UserFile)
-			return user, password
-		}))
+		login, err = userFile(log, a.UserFile)
 	case a.TokenFile != "":
-		if _, err := readSecret(a.TokenFile); err != nil {
-			return nil, err
-		}
-		opts = append(opts, nats.TokenHandler(func() string {
-			token, _ := readSecret(a.TokenFile)
-			return token
-		}))
+		login, err = tokenFile(log, a.TokenFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var opts []nats.Option
+	if login != nil {
+		opts = append(opts, login)
 	}
 	if a.CA != "" {
 		opts = append(opts, nats.RootCAs(a.CA))
@@ -170,6 +167,7 @@ func ConnectionOptions(sensor string, log *slog.Logger, moved ...func(*nats.Conn
 			f(nc)
 		}
 	}
+	reports := errorLog{log: log}
 	return []nats.Option{
 		nats.Name("flowscope/" + sensor),
 		nats.MaxReconnects(-1),
@@ -192,9 +190,7 @@ func ConnectionOptions(sensor string, log *slog.Logger, moved ...func(*nats.Conn
 		}),
 		nats.ConnectHandler(tell),
 		nats.DiscoveredServersHandler(tell),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports an error", "error", err)
-		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { reports.tell(err) }),
 	}
 }
 
@@ -205,7 +201,7 @@ func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger, m
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("connect to NATS: no servers given")
 	}
-	login, err := cfg.Auth.options()
+	login, err := cfg.Auth.options(log)
 	if err != nil {
 		return nil, err
 	}

@@ -334,13 +334,15 @@ func TestAuth(t *testing.T) {
 		{"readable by others", Auth{TokenFile: file("open", "secret", 0o604)}, "0604"},
 		{"no colon", Auth{UserFile: file("bad", "secret", 0o600)}, "user:password"},
 		{"no file", Auth{Credentials: filepath.Join(dir, "none")}, "no such file"},
+		{"no token", Auth{TokenFile: file("empty", "\n", 0o600)}, "one line, the token"},
+		{"no credentials", Auth{Credentials: file("creds", "secret", 0o600)}, "JWT and seed"},
 		{"no seed", Auth{NKeySeed: file("seed", "secret", 0o600)}, "nkey seed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.auth.Validate()
 			if err == nil {
-				_, err = tt.auth.options()
+				_, err = tt.auth.options(nil)
 			}
 			if (err != nil) != (tt.want != "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)

@@ -110,7 +110,7 @@ func (t *jetStream) ready() error {
 // reload connects anew, for which the files of the login are read again. If they
 // are not right the connection stays.
 func (t *jetStream) reload() error {
-	if _, err := t.cfg.Auth.options(); err != nil {
+	if _, err := t.cfg.Auth.options(nil); err != nil {
 		return err
 	}
 	if len(t.cfg.Servers) == 0 {

@@ -77,7 +77,7 @@ func DialJetStream(cfg Config, sensor string, log *slog.Logger, moved ...func(*n
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("connect to NATS: no servers given")
 	}
-	login, err := cfg.Auth.options()
+	login, err := cfg.Auth.options(log)
 	if err != nil {
 		return nil, err
 	}
