@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,11 +22,15 @@ type device struct {
 	index    int
 	link     LinkType
 	loopback bool
+	// up says that it was up when it was found.
+	up bool
 	// card is what its counters were when the capture began.
 	card cardCounters
+	// unseen counts what had passed before it was captured on.
+	unseen uint64
+	// kept says that it was up under its name, left that it got another before.
+	kept, left bool
 }
-
-var errInterfaceDown = errors.New("the interface is down")
 
 // findDevice looks an interface up that is to be captured on. The socket is any.
 func findDevice(fd int, name string) (*device, error) {
@@ -36,12 +39,8 @@ func findDevice(fd int, name string) (*device, error) {
 	if d.index, err = interfaceIndex(fd, name); err != nil {
 		return nil, fmt.Errorf("capture on %s: no such network interface: %w", name, err)
 	}
-	up, err := interfaceUp(fd, name)
-	if err != nil {
+	if d.up, err = interfaceUp(fd, name); err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", name, err)
-	}
-	if !up {
-		return nil, fmt.Errorf("capture on %s: %w: ip link set %s up", name, errInterfaceDown, name)
 	}
 	hardware, err := hardwareType(fd, name)
 	if err != nil {
@@ -94,8 +93,8 @@ func hardwareType(fd int, name string) (uint16, error) {
 	return r.Uint16(), nil
 }
 
-// up says whether the interface is, whatever its name is by now.
-func (d *device) up(fd int) (bool, error) {
+// isUp says whether the interface is up, whatever its name is by now.
+func (d *device) isUp(fd int) (bool, error) {
 	name, err := interfaceName(fd, d.index)
 	if err != nil {
 		return false, err

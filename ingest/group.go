@@ -81,6 +81,7 @@ func (g *Group) Losses() (sum Losses) {
 		l := r.Losses()
 		sum.Filtered += l.Filtered
 		sum.DroppedKernel += l.DroppedKernel
+		sum.Unseen += l.Unseen
 	}
 	return sum
 }

@@ -41,7 +41,7 @@ func (s *stepped) Stop() {
 		close(s.stopped)
 	}
 }
-func (s *stepped) Losses() Losses { return Losses{Filtered: 1, DroppedKernel: 2} }
+func (s *stepped) Losses() Losses { return Losses{Filtered: 1, DroppedKernel: 2, Unseen: 3} }
 
 // tally counts calls.
 type tally struct {
@@ -68,7 +68,7 @@ func TestGroup(t *testing.T) {
 	if s := g.Stats(); s.Packets != 12 || s.Bytes != 12 || s.Clock != 70 {
 		t.Errorf("%+v", s)
 	}
-	if l := g.Losses(); l != (Losses{Filtered: 2, DroppedKernel: 4}) {
+	if l := g.Losses(); l != (Losses{Filtered: 2, DroppedKernel: 4, Unseen: 6}) {
 		t.Errorf("%+v", l)
 	}
 }

@@ -35,6 +35,9 @@ type InterfaceChange struct {
 	Up   bool
 	// Detail is for people, to be read after the name: "was removed".
 	Detail string
+	// Unseen is how much had passed an interface that was made anew before it was
+	// captured on, by its own count, see InterfaceStats.
+	Unseen uint64
 }
 
 // InterfaceStats are the counters of one network interface.
@@ -43,6 +46,10 @@ type InterfaceStats struct {
 	// Received is what passed the filter, Dropped what of it found no room in
 	// the rings.
 	Received, Dropped uint64
+	// Unseen is what passed interfaces that were made anew before they were captured
+	// on: what they had received and sent by their own count, whatever the filter
+	// would have said of it. It is not among Received.
+	Unseen uint64
 	// CardDropped and CardMissed are the interface's own counters since the
 	// capture began: rx_dropped and rx_missed_errors. These packets never
 	// reached a socket.

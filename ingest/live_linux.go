@@ -21,10 +21,12 @@ type Capture struct {
 
 	mu     sync.Mutex
 	closed bool
-	probe  int // a socket to ask the kernel by; -1 for none
+	probe  int    // a socket to ask the kernel by; -1 for none
+	links  *links // nil if it cannot be had
 	ports  []*port
 	filter func(LinkType) ([]bpf.RawInstruction, error)
 	lost   []uint64 // per worker
+	unseen uint64
 }
 
 // OpenLive opens packet sockets on all interfaces: without protocol and with a
@@ -37,9 +39,6 @@ func OpenLive(cfg LiveConfig) (*Capture, error) {
 		return nil, err
 	}
 	c := &Capture{cfg: cfg, probe: -1, lost: make([]uint64, cfg.Workers)}
-	for w := range cfg.Workers {
-		c.workers = append(c.workers, &liveSource{capture: c, worker: w})
-	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -54,14 +53,20 @@ func (c *Capture) open() error {
 	if c.probe, err = unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("open a socket to ask for interfaces: %w", err)
 	}
+	if c.links, err = openLinks(); err != nil {
+		c.cfg.Log.Warn("not told when interfaces come back: they are looked for, and what is missed meanwhile is not counted", "error", err)
+	}
+	for w := range c.cfg.Workers {
+		c.workers = append(c.workers, newLiveSource(c, w))
+	}
 	for _, name := range c.cfg.Interfaces {
-		p := &port{name: name}
+		p := &port{name: name, fresh: make([][]*socket, c.cfg.Workers)}
 		c.ports = append(c.ports, p)
 		if err := c.openPort(p); err != nil {
 			return err
 		}
 		for w, worker := range c.workers {
-			worker.add(p, p.sockets[w])
+			worker.add(tap{port: p, socket: p.sockets[w]}, worker.ringOf(p.sockets[w], name))
 		}
 	}
 	return c.refilter(c.cfg.Filter)
@@ -156,7 +161,7 @@ func (c *Capture) Interfaces() []InterfaceStats {
 		up := !c.closed && p.up(c.probe)
 		p.readCard()
 		all[i] = InterfaceStats{
-			Name: p.name, Up: up, Received: p.received, Dropped: p.dropped,
+			Name: p.name, Up: up, Received: p.received, Dropped: p.dropped, Unseen: p.unseen,
 			CardDropped: p.before.dropped + p.card.dropped, CardMissed: p.before.missed + p.card.missed,
 		}
 	}
@@ -167,23 +172,22 @@ func (c *Capture) Interfaces() []InterfaceStats {
 // held.
 func (c *Capture) count() {
 	for _, p := range c.ports {
-		for w, s := range p.sockets {
-			c.countSocket(p, w, s)
+		for _, s := range p.sockets {
+			c.countSocket(p, s)
 		}
 	}
 }
 
-func (c *Capture) countSocket(p *port, worker int, s *socket) {
-	if s == nil {
-		return
-	}
+// countSocket returns how much a socket has received since it was counted last.
+func (c *Capture) countSocket(p *port, s *socket) uint64 {
 	received, dropped, err := s.statistics()
 	if err != nil {
-		return
+		return 0
 	}
 	p.received += received
 	p.dropped += dropped
-	c.lost[worker] += dropped
+	c.lost[s.worker] += dropped
+	return received
 }
 
 // lose counts packets of a ring that could not be read.
@@ -207,6 +211,9 @@ func (c *Capture) Close() error {
 	var errs []error
 	for _, p := range c.ports {
 		errs = append(errs, p.close())
+	}
+	if c.links != nil {
+		errs = append(errs, c.links.close())
 	}
 	if c.probe >= 0 {
 		errs = append(errs, unix.Close(c.probe))

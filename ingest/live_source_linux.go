@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,12 +17,15 @@ import (
 type liveSource struct {
 	capture *Capture
 	worker  int
-	taps    []tap
-	rings   []*blockRing // per tap
-	polls   []unix.PollFd
-	reads   uint
-	pinned  bool
-	done    bool
+	// taps are one per interface, and after them those of interfaces that were
+	// removed, until they are read through.
+	taps  []tap
+	rings []*blockRing // per tap
+	// polls are those of the taps, after the one that tells of interfaces.
+	polls  []unix.PollFd
+	reads  uint
+	pinned bool
+	done   bool
 	// drained is when the rings hold all that came before the stop, zero before
 	// that.
 	drained time.Time
@@ -36,6 +40,8 @@ type tap struct {
 	port   *port
 	socket *socket // nil while the interface is gone
 	down   bool
+	// anew says that the interface was made anew, and has not been up since.
+	anew bool
 	// drained is when the ring of an interface that was removed holds all that is
 	// to come, zero while the interface is there.
 	drained time.Time
@@ -51,25 +57,33 @@ var (
 	_ Stopper = (*liveSource)(nil)
 )
 
-func (s *liveSource) add(p *port, socket *socket) {
-	s.taps = append(s.taps, tap{port: p})
-	s.rings = append(s.rings, &blockRing{})
-	s.polls = append(s.polls, unix.PollFd{Fd: -1, Events: unix.POLLIN})
-	s.plug(len(s.taps)-1, socket)
+func newLiveSource(c *Capture, worker int) *liveSource {
+	s := &liveSource{capture: c, worker: worker}
+	s.polls = append(s.polls, pollFor(-1))
+	if c.links != nil {
+		s.polls[0] = pollFor(c.links.told)
+	}
+	return s
 }
 
-// plug has a tap read a socket.
-func (s *liveSource) plug(i int, socket *socket) {
+func pollFor(fd int) unix.PollFd { return unix.PollFd{Fd: int32(fd), Events: unix.POLLIN} }
+
+func (s *liveSource) add(t tap, r *blockRing) {
+	fd := -1
+	if t.socket != nil {
+		fd = t.socket.fd
+	}
+	s.taps, s.rings, s.polls = append(s.taps, t), append(s.rings, r), append(s.polls, pollFor(fd))
+}
+
+func (s *liveSource) ringOf(socket *socket, name string) *blockRing {
 	cfg := &s.capture.cfg
-	name := s.taps[i].port.name
-	s.taps[i] = tap{port: s.taps[i].port, socket: socket}
-	s.rings[i] = newBlockRing(socket.mem, cfg.BlockBytes, &Interface{Name: name, Device: name, LinkType: socket.device.link, Snaplen: cfg.Snaplen})
-	s.polls[i].Fd = int32(socket.fd)
+	return newBlockRing(socket.mem, cfg.BlockBytes, &Interface{Name: name, Device: name, LinkType: socket.device.link, Snaplen: cfg.Snaplen})
 }
 
 // lookEvery is after how many readings the interfaces are looked at even if there
 // are always packets. The kernel's counters are read then, too, which have 32 bits.
-const lookEvery = 1024
+const lookEvery = 64
 
 // ReadBatch implements Source. Packets lie in the memory shared with the kernel.
 func (s *liveSource) ReadBatch(packets []Packet) (int, error) {
@@ -135,8 +149,8 @@ const slack = 20 * time.Millisecond
 // last is how long the last block of a ring may take.
 func (s *liveSource) last() time.Duration { return 2*s.capture.cfg.BlockTimeout + slack }
 
-// timeout is how long to wait for packets: after a stop until the last blocks are
-// there.
+// timeout is how long to wait for packets: after a stop, or the removal of an
+// interface, until the last blocks are there.
 func (s *liveSource) timeout() time.Duration {
 	if !s.drained.IsZero() {
 		return max(0, time.Until(s.drained))
@@ -145,60 +159,57 @@ func (s *liveSource) timeout() time.Duration {
 		s.drained = time.Now().Add(s.last())
 		return s.last()
 	}
+	wait := patience * time.Millisecond
 	for i := range s.taps {
-		if t := &s.taps[i]; t.down || t.socket == nil {
-			return downLook
+		if t := &s.taps[i]; !t.drained.IsZero() {
+			wait = min(wait, max(0, time.Until(t.drained)))
 		}
 	}
-	return patience * time.Millisecond
+	return wait
 }
 
-// downLook is how often an interface is looked at that is down, or looked for.
-const downLook = 20 * time.Millisecond
-
-// wait waits for a block, and looks at interfaces with which something is wrong.
+// wait waits for a block or for news of an interface, and looks at interfaces with
+// which something is wrong. Even without news it does so whenever there was no packet
+// for patience: another worker may have taken them.
 func (s *liveSource) wait(timeout time.Duration) error {
 	n, err := unix.Poll(s.polls, int((timeout + time.Millisecond - 1).Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("wait for packets: %w", err)
 	}
-	for i := range s.polls {
+	if n > 0 && s.polls[0].Revents != 0 {
+		s.capture.takeNews()
+	}
+	for i := len(s.taps) - 1; i >= 0; i-- { // backwards, for those that are removed
 		t := &s.taps[i]
-		if n > 0 && s.polls[i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 || t.down || t.socket == nil {
-			if err := s.look(i); err != nil {
-				return err
-			}
+		var err error
+		switch troubled := n > 0 && s.polls[1+i].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0; {
+		case !t.drained.IsZero():
+			err = s.drain(i)
+		case t.socket == nil:
+			err = s.seek(i)
+		case troubled || t.down:
+			err = s.look(i)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // look finds out what is wrong with an interface. One that is down and comes up
-// again goes on by itself; one that was removed is read to the end, and its socket
-// given back for one on the next interface of its name.
+// again goes on by itself; the next one is sought of one that was removed.
 func (s *liveSource) look(i int) error {
 	t := &s.taps[i]
-	if t.socket == nil {
-		socket, err := s.capture.takeNew(t.port, s.worker)
-		if socket != nil {
-			s.plug(i, socket)
-		}
-		return err
-	}
 	trouble := t.socket.trouble()
-	if !t.drained.IsZero() {
-		return s.unplug(i)
-	}
 	orphaned, err := t.socket.orphaned()
 	if err != nil {
 		return err
 	}
-	if orphaned {
-		t.down, t.drained = true, time.Now().Add(s.last())
-		s.tell(t, false, "was removed")
-		return nil
+	if orphaned || t.anew && s.capture.left(t.socket.device) {
+		return s.orphan(i)
 	}
-	up, err := t.socket.device.up(t.socket.fd)
+	up, err := t.socket.device.isUp(t.socket.fd)
 	if errors.Is(err, unix.ENODEV) { // it is being removed
 		up, err = false, nil
 	}
@@ -212,23 +223,61 @@ func (s *liveSource) look(i int) error {
 		return nil
 	}
 	t.down = !up
-	if up {
-		s.tell(t, true, "is up again")
-	} else {
+	switch {
+	case t.down:
 		s.tell(t, false, "is down")
+	case t.anew:
+		t.anew = false
+		s.tellAnew(t)
+	default:
+		s.tell(t, true, "is up again")
 	}
 	return nil
 }
 
-// unplug gives back the socket of an interface that was removed, as soon as all
-// that it has received was read.
-func (s *liveSource) unplug(i int) error {
+// orphan goes on reading the ring of an interface that was removed, beside that of
+// the next one. So does one that had the name for a moment and was never up under it.
+func (s *liveSource) orphan(i int) error {
+	t := s.taps[i]
+	if !t.anew {
+		s.tell(&t, false, "was removed")
+	}
+	t.drained = time.Now().Add(s.last())
+	s.add(t, s.rings[i])
+	s.taps[i], s.rings[i], s.polls[1+i] = tap{port: t.port}, &blockRing{}, pollFor(-1)
+	return s.seek(i)
+}
+
+// seek begins to read the next interface of a name, if there is one. Trouble can wait
+// until all is read that was received.
+func (s *liveSource) seek(i int) error {
 	t := &s.taps[i]
+	socket, err := s.capture.takeNew(t.port, s.worker)
+	if err != nil && !s.draining(t.port) {
+		return err
+	}
+	if socket == nil {
+		return nil
+	}
+	*t = tap{port: t.port, socket: socket, down: true, anew: true}
+	s.rings[i], s.polls[1+i] = s.ringOf(socket, t.port.name), pollFor(socket.fd)
+	return s.look(i)
+}
+
+// drain gives back the socket of an interface that was removed, as soon as all that
+// it has received was read.
+func (s *liveSource) drain(i int) error {
+	t := s.taps[i]
 	if time.Now().Before(t.drained) || s.rings[i].peek() {
 		return nil
 	}
-	s.polls[i].Fd, s.rings[i], t.socket = -1, &blockRing{}, nil
-	return s.capture.giveBack(t.port, s.worker)
+	s.taps, s.rings, s.polls = slices.Delete(s.taps, i, i+1), slices.Delete(s.rings, i, i+1), slices.Delete(s.polls, 1+i, 2+i)
+	return s.capture.giveBack(t.port, t.socket)
+}
+
+// draining says that there is something to read of removed interfaces.
+func (s *liveSource) draining(p *port) bool {
+	return slices.ContainsFunc(s.taps, func(t tap) bool { return t.port == p && !t.drained.IsZero() })
 }
 
 // tell announces what happens to an interface. All workers see it; one speaks.
@@ -242,6 +291,16 @@ func (s *liveSource) tell(t *tap, up bool, detail string) {
 	}
 	s.capture.cfg.Log.Log(context.Background(), level, "interface "+detail, "interface", t.port.name)
 	s.capture.cfg.Changed(InterfaceChange{Name: t.port.name, Up: up, Detail: detail})
+}
+
+// tellAnew announces an interface that was made anew, and is up.
+func (s *liveSource) tellAnew(t *tap) {
+	if s.worker != 0 {
+		return
+	}
+	cfg, d := &s.capture.cfg, t.socket.device
+	cfg.Log.Info("interface is back", "interface", t.port.name, "index", d.index, "link_type", uint32(d.link), "spare_sockets", s.capture.spares(t.port), "unseen", d.unseen)
+	cfg.Changed(InterfaceChange{Name: t.port.name, Up: true, Detail: fmt.Sprintf("is back, under index %d", d.index), Unseen: d.unseen})
 }
 
 // pin ties the worker's thread to one of the processors that the process may use.
@@ -310,7 +369,11 @@ func (s *liveSource) Losses() Losses {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count()
-	return Losses{DroppedKernel: c.lost[s.worker]}
+	l := Losses{DroppedKernel: c.lost[s.worker]}
+	if s.worker == 0 { // for all
+		l.Unseen = c.unseen
+	}
+	return l
 }
 
 // Stop implements Stopper. It stops all sources of the capture.

@@ -3,25 +3,32 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
 // port is a network interface as it was configured: by its name. The interface
-// behind it may be removed and made again, under another index; then the sockets
-// are replaced by spare ones. Capture.mu guards it.
+// behind it may be removed and made again, under another index; then spare sockets
+// are bound to it. Capture.mu guards it.
 type port struct {
-	name    string
-	device  *device   // the last one of that name
-	sockets []*socket // one per worker, nil where the worker has given it back
-	// spares are unbound, and have no ring. Each time the interface comes back one
-	// per worker is used up.
+	name   string
+	device *device // the last one of that name that is captured on
+	gone   bool    // it was removed
+	// sockets are those that are bound: one per worker to the device, and those of
+	// removed ones that are not read through.
+	sockets []*socket
+	// fresh are, per worker, those that it has not begun to read.
+	fresh [][]*socket
+	// spares are unbound, and have no ring as long as there is an interface. Each
+	// time it comes back one per worker is used up.
 	spares []*socket
 	// trouble is why the last ones could not be used.
 	trouble error
+	born    birth
 
-	received, dropped uint64
+	received, dropped, unseen uint64
 	// card counts for the device, before for those before it.
 	card, before cardCounters
 }
@@ -29,7 +36,7 @@ type port struct {
 // openPort opens the sockets of an interface and binds them.
 func (c *Capture) openPort(p *port) error {
 	for n := range c.cfg.Workers * (1 + c.cfg.SpareSockets) {
-		s, err := newSocket()
+		s, err := newSocket(n % c.cfg.Workers)
 		if err != nil {
 			return err
 		}
@@ -43,6 +50,9 @@ func (c *Capture) openPort(p *port) error {
 	if p.device, err = findDevice(c.probe, p.name); err != nil {
 		return err
 	}
+	if !p.device.up {
+		return fmt.Errorf("capture on %s: the interface is down: ip link set %s up", p.name, p.name)
+	}
 	if err := c.attach(p.sockets, p.device); err != nil {
 		return fmt.Errorf("capture on %s: %w", p.name, err)
 	}
@@ -52,12 +62,12 @@ func (c *Capture) openPort(p *port) error {
 // attach makes sockets a group that captures on an interface. They still have the
 // filter that drops everything.
 func (c *Capture) attach(sockets []*socket, d *device) error {
+	if err := c.prepare(sockets); err != nil {
+		return err
+	}
 	group := -1
 	for _, s := range sockets {
-		err := s.prepare(d, &c.cfg.Config)
-		if err == nil {
-			err = s.bind()
-		}
+		err := s.bind(d, &c.cfg.Config)
 		if err == nil && len(sockets) > 1 {
 			group, err = s.join(group)
 		}
@@ -75,63 +85,87 @@ func (c *Capture) attach(sockets []*socket, d *device) error {
 	return sockets[0].spread(program)
 }
 
-// giveBack closes a worker's socket, whose interface was removed and whose ring is
-// read through. It is an error if no more can come: there are no spare sockets.
-func (c *Capture) giveBack(p *port, worker int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := p.sockets[worker]
-	c.countSocket(p, worker, s)
-	p.sockets[worker] = nil
-	if err := s.close(); err != nil {
-		return fmt.Errorf("capture on %s: %w", p.name, err)
-	}
-	if len(p.spares) == 0 {
-		return c.gone(p)
+func (c *Capture) prepare(sockets []*socket) error {
+	for _, s := range sockets {
+		if err := s.prepare(&c.cfg.Config); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// takeNew gives a worker its socket on the interface that has come back under the
-// name of the port, and nil while there is none. The first worker that finds the
-// interface after all have given back their sockets binds the spare ones, for all.
-// It takes no privileges.
+// giveBack closes a worker's socket, whose interface was removed and whose ring is
+// read through.
+func (c *Capture) giveBack(p *port, s *socket) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.countSocket(p, s)
+	p.sockets = slices.DeleteFunc(p.sockets, func(o *socket) bool { return o == s })
+	if err := s.close(); err != nil {
+		return fmt.Errorf("capture on %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// takeNew gives a worker, whose last interface of the port was removed, its socket on
+// the next one of that name, and nil while there is none. The first worker that finds
+// it binds the spare sockets, for all. It takes no privileges.
 func (c *Capture) takeNew(p *port, worker int) (*socket, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.stopping.Load() {
-		return nil, nil
-	}
-	for _, s := range p.sockets {
-		if s != nil {
-			return p.sockets[worker], nil // or the others still read theirs
+	if len(p.fresh[worker]) == 0 {
+		if c.closed || c.stopping.Load() {
+			return nil, nil
+		}
+		p.gone = true
+		if err := c.bindSpares(p); err != nil || p.gone {
+			return nil, err
 		}
 	}
-	if len(p.spares) == 0 {
-		return nil, c.gone(p)
-	}
-	d, err := findDevice(c.probe, p.name)
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, errInterfaceDown) {
-		return nil, nil // not yet
-	}
-	if err != nil {
-		return nil, err
-	}
-	sockets := p.spares[:c.cfg.Workers]
-	p.spares = p.spares[c.cfg.Workers:]
-	if err := c.replace(p, d, sockets); err != nil {
-		p.trouble = err
-		c.cfg.Log.Warn("cannot capture on the interface that has come back", "interface", p.name, "index", d.index, "error", err)
-		return nil, closeAll(sockets)
-	}
-	c.cfg.Log.Info("interface is back", "interface", p.name, "index", d.index, "link_type", uint32(d.link), "spare_sockets", len(p.spares)/c.cfg.Workers)
-	c.cfg.Changed(InterfaceChange{Name: p.name, Up: true, Detail: fmt.Sprintf("is back, under index %d", d.index)})
-	return sockets[worker], nil
+	s := p.fresh[worker][0]
+	p.fresh[worker] = p.fresh[worker][1:]
+	return s, nil
 }
 
-// replace makes sockets the port's, on another interface of its name.
+// bindSpares looks for an interface of the port's name, and captures on it.
+func (c *Capture) bindSpares(p *port) error {
+	if len(p.spares) == 0 {
+		return &InterfaceGoneError{Name: p.name, Spares: c.cfg.SpareSockets, Cause: p.trouble}
+	}
+	c.hear()
+	sockets := p.spares[:c.cfg.Workers]
+	d, err := findDevice(c.probe, p.name)
+	if errors.Is(err, unix.ENODEV) {
+		_ = c.prepare(sockets) // beforehand; what is wrong will be so when it must be right
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = c.replace(p, d, sockets)
+	if errors.Is(err, errNotYet) {
+		return nil
+	}
+	p.spares = p.spares[c.cfg.Workers:]
+	if err != nil {
+		p.trouble = err
+		c.cfg.Log.Warn("cannot capture on the interface that has come back", "interface", p.name, "index", d.index, "error", err)
+		return closeAll(sockets)
+	}
+	return nil
+}
+
+// errNotYet says that the kernel, before Linux 6.13, makes no group of sockets on an
+// interface that is down. They can be bound again.
+var errNotYet = errors.New("the interface is down")
+
+// replace makes sockets the port's, on another interface of its name. One that is not
+// up yet is captured on from its first packet.
 func (c *Capture) replace(p *port, d *device, sockets []*socket) error {
 	if err := c.attach(sockets, d); err != nil {
+		if !d.up && len(sockets) > 1 && errors.Is(err, unix.EINVAL) {
+			return errNotYet
+		}
 		return err
 	}
 	program, err := c.program(c.filter, d.link)
@@ -143,22 +177,47 @@ func (c *Capture) replace(p *port, d *device, sockets []*socket) error {
 			return err
 		}
 	}
-	p.device, p.sockets = d, sockets
+	d.unseen = c.passedUnseen(p, d, sockets)
+	p.unseen += d.unseen
+	c.unseen += d.unseen
+	for w, s := range sockets {
+		p.fresh[w] = append(p.fresh[w], s)
+	}
+	p.device, p.gone = d, false
+	p.sockets = append(p.sockets, sockets...)
 	p.before.add(p.card)
 	p.card = cardCounters{}
 	return nil
 }
 
-// gone is the error of an interface that was removed and cannot be waited for.
-func (c *Capture) gone(p *port) error {
-	return &InterfaceGoneError{Name: p.name, Spares: c.cfg.SpareSockets, Cause: p.trouble}
+// left says that an interface that was made anew had the name of the port only in
+// passing: it got another one before it was up. All workers are told the same.
+func (c *Capture) left(d *device) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d.kept || d.left {
+		return d.left
+	}
+	name, err := interfaceName(c.probe, d.index)
+	if err != nil {
+		return false // it is being removed
+	}
+	d.left = name != d.name
+	if up, err := interfaceUp(c.probe, name); err == nil && up {
+		d.kept = !d.left
+	}
+	return d.left
+}
+
+// spares says for how many times there are spare sockets.
+func (c *Capture) spares(p *port) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(p.spares) / c.cfg.Workers
 }
 
 func (p *port) setFilter(program []bpf.RawInstruction) error {
 	for _, s := range p.sockets {
-		if s == nil {
-			continue
-		}
 		if err := s.filter(program); err != nil {
 			return err
 		}
@@ -168,10 +227,10 @@ func (p *port) setFilter(program []bpf.RawInstruction) error {
 
 // up says that packets can come.
 func (p *port) up(probe int) bool {
-	if p.sockets[0] == nil {
+	if p.gone {
 		return false
 	}
-	up, err := p.device.up(probe)
+	up, err := p.device.isUp(probe)
 	return err == nil && up
 }
 
@@ -179,7 +238,7 @@ func (p *port) up(probe int) bool {
 // as they were read last.
 func (p *port) readCard() {
 	now, ok := readCard(p.device.name)
-	if ok && p.sockets[0] != nil {
+	if ok && !p.gone {
 		p.card = cardCounters{since(now.dropped, p.device.card.dropped), since(now.missed, p.device.card.missed)}
 	}
 }
@@ -197,9 +256,7 @@ func (p *port) close() error { return errors.Join(closeAll(p.sockets), closeAll(
 func closeAll(sockets []*socket) error {
 	var errs []error
 	for _, s := range sockets {
-		if s != nil {
-			errs = append(errs, s.close())
-		}
+		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
 }

@@ -23,16 +23,17 @@ func byParity(LinkType, int) ([]bpf.RawInstruction, error) {
 // changes are what a capture says of its interfaces.
 type changes chan InterfaceChange
 
-func (c changes) await(t *testing.T, up bool, detail string) {
+func (c changes) await(t *testing.T, up bool, detail string) InterfaceChange {
 	t.Helper()
 	for {
 		select {
 		case got := <-c:
 			if got.Up == up && strings.HasPrefix(got.Detail, detail) {
-				return
+				return got
 			}
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nobody says that the interface %s", detail)
+			return InterfaceChange{}
 		}
 	}
 }

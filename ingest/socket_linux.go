@@ -13,6 +13,7 @@ import (
 // socket is a packet socket with its ring.
 type socket struct {
 	fd     int
+	worker int
 	device *device
 	mem    []byte
 }
@@ -24,9 +25,9 @@ var (
 	passAll = []bpf.RawInstruction{{Op: unix.BPF_RET, K: 1<<32 - 1}}
 )
 
-// newSocket opens a socket that receives nothing: it has no protocol, and a
-// filter that drops everything.
-func newSocket() (*socket, error) {
+// newSocket opens a socket for a worker. It receives nothing: it has no protocol, and
+// a filter that drops everything.
+func newSocket(worker int) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return nil, fmt.Errorf("open a packet socket: %w: this needs CAP_NET_RAW: run as root, or setcap cap_net_raw+ep", err)
@@ -34,7 +35,7 @@ func newSocket() (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	s := &socket{fd: fd}
+	s := &socket{fd: fd, worker: worker}
 	if err := s.filter(dropAll); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -54,9 +55,11 @@ func (s *socket) attach(level, option int, program []bpf.RawInstruction) error {
 	return unix.SetsockoptSockFprog(s.fd, level, option, &p)
 }
 
-// prepare gives the socket its ring.
-func (s *socket) prepare(d *device, cfg *Config) error {
-	s.device = d
+// prepare gives the socket its ring, unless it has it.
+func (s *socket) prepare(cfg *Config) error {
+	if s.mem != nil {
+		return nil
+	}
 	for _, o := range []struct{ option, value int }{
 		{unix.PACKET_VERSION, unix.TPACKET_V3},
 		{unix.PACKET_RESERVE, 4}, // room for a VLAN tag
@@ -65,6 +68,12 @@ func (s *socket) prepare(d *device, cfg *Config) error {
 			return fmt.Errorf("packet socket option %d: %w", o.option, err)
 		}
 	}
+	return s.makeRing(cfg)
+}
+
+// bind makes the socket receive from an interface, as soon as that is up.
+func (s *socket) bind(d *device, cfg *Config) error {
+	s.device = d
 	if d.loopback { // which shows each frame coming and going
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
 			return fmt.Errorf("leave out frames that are sent: %w", err)
@@ -75,15 +84,15 @@ func (s *socket) prepare(d *device, cfg *Config) error {
 			return err
 		}
 	}
-	if err := s.makeRing(cfg); err != nil {
-		return err
+	if cfg.Promiscuous {
+		m := unix.PacketMreq{Ifindex: int32(d.index), Type: unix.PACKET_MR_PROMISC}
+		if err := unix.SetsockoptPacketMreq(s.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
+			return fmt.Errorf("make the interface promiscuous: %w", err)
+		}
 	}
-	if !cfg.Promiscuous {
-		return nil
-	}
-	m := unix.PacketMreq{Ifindex: int32(d.index), Type: unix.PACKET_MR_PROMISC}
-	if err := unix.SetsockoptPacketMreq(s.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &m); err != nil {
-		return fmt.Errorf("make the interface promiscuous: %w", err)
+	to := unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: d.index}
+	if err := unix.Bind(s.fd, &to); err != nil {
+		return fmt.Errorf("bind to the interface: %w", err)
 	}
 	return nil
 }
@@ -103,15 +112,6 @@ func (s *socket) makeRing(cfg *Config) error {
 	s.mem, err = unix.Mmap(s.fd, 0, blocks*cfg.BlockBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map the ring: %w", err)
-	}
-	return nil
-}
-
-// bind makes the socket receive from its interface.
-func (s *socket) bind() error {
-	to := unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: s.device.index}
-	if err := unix.Bind(s.fd, &to); err != nil {
-		return fmt.Errorf("bind to the interface: %w", err)
 	}
 	return nil
 }

@@ -52,6 +52,9 @@ type Losses struct {
 	Filtered uint64
 	// DroppedKernel found no room in a ring.
 	DroppedKernel uint64
+	// Unseen passed a network interface before it was captured on, by the
+	// interface's own count. No source has received these.
+	Unseen uint64
 }
 
 // Lossy is an optional ability of a Source that does not hand on everything.
