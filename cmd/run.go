@@ -141,7 +141,7 @@ func (l *live) open() error {
 	l.capturing.own = l.ownExpression(l.soft, l.Capture.OwnTraffic)
 	l.capture, err = ingest.OpenLive(ingest.LiveConfig{
 		Config: l.Capture, Workers: l.Workers, Filter: l.filterFor, Spread: flow.SpreadProgram, Log: l.log,
-		Changed: func(i ingest.InterfaceChange) { l.publisher.TellInterface(i.Name, i.Up, i.Detail) },
+		Changed: func(i ingest.InterfaceChange) { l.publisher.TellInterface(i.Name, i.Up, i.Unseen, i.Detail) },
 	})
 	if err != nil {
 		return err
@@ -248,14 +248,14 @@ func (l *live) serve(hangups <-chan os.Signal) error {
 // farewell logs the last ledger, and what the interfaces say.
 func (l *live) farewell(ledger *publish.Ledger) {
 	for _, i := range l.capture.Interfaces() {
-		l.log.Info("interface", "name", i.Name, "received", i.Received, "dropped", i.Dropped, "rx_dropped", i.CardDropped, "rx_missed", i.CardMissed)
+		l.log.Info("interface", "name", i.Name, "received", i.Received, "dropped", i.Dropped, "unseen", i.Unseen, "rx_dropped", i.CardDropped, "rx_missed", i.CardMissed)
 	}
 	wrong := uint64(0)
 	for _, w := range l.pipeline.Workers() {
 		wrong += w.WrongWorker
 	}
 	l.log.Info(
-		"ledger", "seconds", ledger.Seconds, "packets", ledger.Packets.Received, "dropped_kernel", ledger.Packets.DroppedKernel,
+		"ledger", "seconds", ledger.Seconds, "packets", ledger.Packets.Received, "dropped_kernel", ledger.Packets.DroppedKernel, "unseen", ledger.Packets.Unseen,
 		"flows", ledger.Flows.Started, "events", ledger.Events.Made, "acknowledged", ledger.Events.Acknowledged,
 		"pending", ledger.Events.Pending, "dropped", ledger.Events.Dropped.Sum(), "wrong_worker", wrong,
 	)
@@ -339,7 +339,7 @@ func (l *live) status() *status.Status {
 	}
 	for _, i := range l.capture.Interfaces() {
 		s.Interfaces = append(s.Interfaces, status.Interface{
-			Name: i.Name, Received: i.Received, Dropped: i.Dropped, RxDropped: i.CardDropped, RxMissed: i.CardMissed,
+			Name: i.Name, Received: i.Received, Dropped: i.Dropped, Unseen: i.Unseen, RxDropped: i.CardDropped, RxMissed: i.CardMissed,
 		})
 		if !i.Up {
 			s.Ready = false

@@ -72,6 +72,9 @@ type State struct {
 	Weight uint64 `msgpack:"weight,omitempty" json:"weight,omitempty"`
 	// Interface is the network interface, of interface_down and interface_up.
 	Interface string `msgpack:"interface,omitempty" json:"interface,omitempty"`
+	// Unseen is how many packets had passed an interface that was made anew before it
+	// was captured on, of interface_up.
+	Unseen uint64 `msgpack:"unseen,omitempty" json:"unseen,omitempty"`
 	// Detail is for people.
 	Detail string `msgpack:"detail,omitempty" json:"detail,omitempty"`
 }
@@ -93,6 +96,9 @@ func (s *State) AppendMsgpack(b []byte) []byte {
 	}
 	if s.Interface != "" {
 		m.String("interface", s.Interface)
+	}
+	if s.Unseen != 0 {
+		m.Uint("unseen", s.Unseen)
 	}
 	if s.Detail != "" {
 		m.Key("detail")
@@ -194,13 +200,14 @@ func (p *Publisher) TellFlowsShed(weight int) {
 }
 
 // TellInterface announces that packets of a network interface can come from now on,
-// or not any more. Detail is for people. It never waits.
-func (p *Publisher) TellInterface(name string, up bool, detail string) {
+// or not any more. Unseen is how many it is known to have missed of an interface that
+// was made anew; detail is for people. It never waits.
+func (p *Publisher) TellInterface(name string, up bool, unseen uint64, detail string) {
 	state := StateInterfaceDown
 	if up {
 		state = StateInterfaceUp
 	}
-	p.tell(&State{State: state, Interface: name, Detail: detail})
+	p.tell(&State{State: state, Interface: name, Unseen: unseen, Detail: detail})
 }
 
 // tellAll sends a heartbeat, and the ledger if there is one.

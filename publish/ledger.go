@@ -73,6 +73,8 @@ type Packets struct {
 	FragmentsHeld uint64  `json:"fragments_held"`
 	Undecodable   Reasons `json:"undecodable"`
 	DroppedKernel uint64  `json:"dropped_kernel"`
+	// Unseen passed an interface before it was captured on, beside the equation.
+	Unseen uint64 `json:"unseen"`
 	// Checksums counts bad checksums by kind, beside the equation.
 	Checksums Reasons `json:"checksums"`
 }
@@ -226,6 +228,7 @@ func (p *Packets) add(o *Packets) {
 	p.FragmentsHeld += o.FragmentsHeld
 	addAll(&p.Undecodable, o.Undecodable)
 	p.DroppedKernel += o.DroppedKernel
+	p.Unseen += o.Unseen
 	addAll(&p.Checksums, o.Checksums)
 }
 
@@ -301,6 +304,7 @@ func (p *Packets) appendMsgpack(b []byte) []byte {
 	m.Key("undecodable")
 	m.B = appendCounts(m.B, p.Undecodable)
 	m.Uint("dropped_kernel", p.DroppedKernel)
+	m.Uint("unseen", p.Unseen)
 	m.Key("checksums")
 	m.B = appendCounts(m.B, p.Checksums)
 	return m.End()

@@ -14,7 +14,7 @@ import (
 
 // emptyLedger is the published form of the ledger, in its order, without time.
 const emptyLedger = `{"sensor":"","run":"","time":"0001-01-01T00:00:00Z",` +
-	`"packets":{"received":0,"handled":0,"filtered":0,"shed":0,"duplicate":0,"not_ip":0,"fragments_held":0,"undecodable":{},"dropped_kernel":0,"checksums":{}},` +
+	`"packets":{"received":0,"handled":0,"filtered":0,"shed":0,"duplicate":0,"not_ip":0,"fragments_held":0,"undecodable":{},"dropped_kernel":0,"unseen":0,"checksums":{}},` +
 	`"flows":{"started":0,"ended":{},"active":0,"shed":0},` +
 	`"events":{"made":0,"filtered":{},"acknowledged":0,"sent":0,"written":0,"dead_letter":0,"pending":0,"dropped":{},"resent":0,"duplicates":0,"possibly_doubled":0},` +
 	`"payload_bytes":{"seen":0,"delivered":0,"duplicate":0,"no_parser":0,"discarded":{},"buffered":0},` +
@@ -26,7 +26,7 @@ func fullLedger() *Ledger {
 		Sensor: "edge-1", Run: "r1", Time: time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC),
 		Packets: Packets{
 			Received: 1036, Handled: 1000, Filtered: 1, Shed: 2, Duplicate: 3, NotIP: 4, FragmentsHeld: 5,
-			Undecodable: Reasons{"truncated": 6, "bad_header": 7}, DroppedKernel: 8, Checksums: Reasons{"tcp": 3},
+			Undecodable: Reasons{"truncated": 6, "bad_header": 7}, DroppedKernel: 8, Unseen: 27, Checksums: Reasons{"tcp": 3},
 		},
 		Flows: Flows{Started: 60, Ended: Reasons{"fin": 10, "idle": 20}, Active: 30, Shed: 9},
 		Events: Events{

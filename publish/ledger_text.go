@@ -22,6 +22,7 @@ func (l *Ledger) AppendText(b []byte) []byte {
 	t.row(l.Packets.FragmentsHeld, "fragments held")
 	t.reasons(l.Packets.Undecodable, "undecodable")
 	t.row(l.Packets.DroppedKernel, "dropped by the kernel")
+	t.row(l.Packets.Unseen, "unseen (beside)")
 	t.reasons(l.Packets.Checksums, "checksum (beside)")
 
 	t.head("flows", l.Flows.Started, "started")

@@ -61,6 +61,7 @@ func Metrics() []Metric {
 		gauge("worker_flows_active", "Flows per worker.", perWorker(func(w *status.Worker) uint64 { return w.FlowsActive }), "worker"),
 		counter("interface_received_total", "Packets per interface, the kernel's drops among them.", perInterface(func(i *status.Interface) uint64 { return i.Received }), "interface"),
 		counter("interface_dropped_total", "Packets per interface that found no room in a ring.", perInterface(func(i *status.Interface) uint64 { return i.Dropped }), "interface"),
+		counter("interface_unseen_total", "Packets that passed an interface that was made anew before it was captured on, by its own count.", perInterface(func(i *status.Interface) uint64 { return i.Unseen }), "interface"),
 		counter("interface_rx_dropped_total", "What the interface itself says it dropped.", perInterface(func(i *status.Interface) uint64 { return i.RxDropped }), "interface"),
 		counter("interface_rx_missed_total", "What the interface's hardware says it missed.", perInterface(func(i *status.Interface) uint64 { return i.RxMissed }), "interface"),
 		counter("protocol_messages_total", "Messages per protocol.", perProtocol(func(p status.Protocol) uint64 { return p.Messages }), "protocol"),

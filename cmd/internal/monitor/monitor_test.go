@@ -39,7 +39,7 @@ func sample() *status.Status {
 			GapBytes: 24, Subjects: map[string]uint64{"flowscope.dns.query": 25},
 		},
 		Workers:    []status.Worker{{Packets: 26, Dropped: 27, WrongWorker: 28, FlowsActive: 29, Events: 30}},
-		Interfaces: []status.Interface{{Name: "eth0", Received: 31, Dropped: 32, RxDropped: 33, RxMissed: 34}},
+		Interfaces: []status.Interface{{Name: "eth0", Received: 31, Dropped: 32, Unseen: 35, RxDropped: 33, RxMissed: 34}},
 		Queue:      status.Queue{Bytes: 35, MaxBytes: 37, InFlight: 38},
 		Protocols:  map[string]status.Protocol{"dns": {Messages: 39, Errors: 40, Gaps: 41, Bytes: 42}},
 	}
@@ -80,6 +80,7 @@ func TestMetrics(t *testing.T) {
 		`flowscope_subject_events_total{subject="flowscope.dns.query"} 25`,
 		`flowscope_worker_wrong_total{worker="0"} 28`,
 		`flowscope_interface_rx_missed_total{interface="eth0"} 34`,
+		`flowscope_interface_unseen_total{interface="eth0"} 35`,
 		`flowscope_queue_bytes 35`,
 		`flowscope_in_flight 38`,
 		`flowscope_protocol_bytes_total{protocol="dns"} 42`,

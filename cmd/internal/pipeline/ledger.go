@@ -39,6 +39,7 @@ func packets(handedOn uint64, lost ingest.Losses, c *flow.Counters) publish.Pack
 		Received:      handedOn + lost.Filtered + lost.DroppedKernel,
 		Filtered:      lost.Filtered,
 		DroppedKernel: lost.DroppedKernel,
+		Unseen:        lost.Unseen,
 		Handled:       c.Packets[flow.Handled],
 		Shed:          c.Packets[flow.ShedPacket],
 		NotIP:         c.Packets[flow.NotIP],

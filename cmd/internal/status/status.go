@@ -53,6 +53,8 @@ type Interface struct {
 	// room in a ring.
 	Received uint64 `json:"received"`
 	Dropped  uint64 `json:"dropped"`
+	// Unseen passed the interface when it was made anew, before it was captured on.
+	Unseen uint64 `json:"unseen"`
 	// RxDropped and RxMissed are the interface's own counters since the start.
 	RxDropped uint64 `json:"rx_dropped"`
 	RxMissed  uint64 `json:"rx_missed"`
