@@ -2,9 +2,16 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // confinedSensor starts a sensor that has become nobody, with a store of its own.
@@ -66,6 +73,131 @@ func TestInterfaceMadeAnew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInterfaceMadeAnewUnderTraffic sends from the moment in which the interface is
+// there again: what was sent is what was received and what the sensor says it has not
+// seen. The long form makes the interface anew more often, and shows for how long
+// packets are missed: when there is a moment between its making and its being up, and
+// when there is none.
+func TestInterfaceMadeAnewUnderTraffic(t *testing.T) {
+	times := 4
+	if os.Getenv("FLOWSCOPE_LONG") != "" {
+		times = 24
+	}
+	for _, batch := range []bool{false, true} {
+		for _, workers := range []int{1, 2} {
+			t.Run(fmt.Sprintf("workers: %d, made and up at once: %v", workers, batch), func(t *testing.T) {
+				s := newSite(t)
+				s.quiet()
+				run, store := s.confinedSensor(fmt.Sprintf("workers: %d\ncapture: {spare_sockets: %d}\n", workers, times))
+				var sent [][]time.Time
+				for i := range times {
+					s.run("ip", "-n", s.near, "link", "del", "n0")
+					stop := s.stream()
+					s.silentCable(batch)
+					eventually(t, "the interface is back", func() bool {
+						return strings.Count(run.log.String(), `msg="interface is back" `) == i+1
+					})
+					sent = append(sent, stop())
+				}
+				if code := run.stop(); code != 130 {
+					t.Errorf("status %d:\n%s", code, run.log)
+				}
+				l := lastLedger(t, store)
+				total, unseen, gaps := 0, uint64(0), []time.Duration{}
+				for i, n := range unseenOf(t, store) {
+					total += len(sent[i])
+					unseen += n
+					last := min(int(n), len(sent[i])-1)
+					gaps = append(gaps, sent[i][last].Sub(sent[i][0]))
+				}
+				if len(gaps) != times || l.Packets.Received+unseen != uint64(total) || l.Packets.Unseen != unseen || l.Packets.DroppedKernel != 0 {
+					t.Errorf("%d times back, %d sent, %d unseen, %+v\n%s", len(gaps), total, unseen, l.Packets, run.log)
+				}
+				slices.Sort(gaps)
+				t.Logf("%d sent, %d unseen, missed for: median %v, longest %v", total, unseen, gaps[len(gaps)/2], gaps[len(gaps)-1])
+			})
+		}
+	}
+}
+
+// silentCable lays a cable on which nobody speaks of his own accord, with one call
+// of ip or with one for each step.
+func (s *site) silentCable(batch bool) {
+	s.t.Helper()
+	steps := []string{
+		"link add n0 type veth peer name f0 netns " + s.far,
+		"link set n0 arp off up",
+	}
+	if batch {
+		cmd := exec.Command("ip", "-n", s.near, "-batch", "-")
+		cmd.Stdin = strings.NewReader(strings.Join(steps, "\n") + "\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("%v: %s", err, out)
+		}
+	} else {
+		for _, step := range steps {
+			s.run(append([]string{"ip", "-n", s.near}, strings.Fields(step)...)...)
+		}
+	}
+	s.run("ip", "-n", s.far, "link", "set", "f0", "arp", "off", "up")
+}
+
+// stream sends a frame from far every 20 µs, from the moment in which it can, until it
+// is stopped, 100 at least; then it returns when each was sent.
+func (s *site) stream() (stop func() []time.Time) {
+	s.t.Helper()
+	fd := -1
+	s.within(s.far, func() (err error) {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0); err == nil {
+			err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
+		}
+		return err
+	})
+	frame := append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5}, make([]byte, 46)...)
+	const least = 100
+	var stopping atomic.Bool
+	done := make(chan []time.Time)
+	go func() {
+		defer unix.Close(fd)
+		var sent []time.Time
+		for next := time.Now(); !stopping.Load() || len(sent) < least; {
+			if time.Now().Before(next) {
+				continue
+			}
+			r, err := unix.NewIfreq("f0")
+			if err == nil {
+				err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r)
+			}
+			if err == nil {
+				err = unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: int(r.Uint32()), Halen: 6})
+			}
+			if err == nil {
+				sent = append(sent, time.Now())
+			}
+			next = time.Now().Add(20 * time.Microsecond)
+		}
+		done <- sent
+	}()
+	return func() []time.Time {
+		stopping.Store(true)
+		return <-done
+	}
+}
+
+// unseenOf is how much the sensor says it has not seen of n0, for each time that it is
+// back.
+func unseenOf(t *testing.T, store string) (all []uint64) {
+	t.Helper()
+	for _, e := range events(t, store, "flowscope.sensor.state") {
+		m := e["message"].(map[string]any)
+		if m["state"] == "interface_up" && m["interface"] == "n0" {
+			n, _ := m["unseen"].(float64) // left out if it is 0
+			all = append(all, uint64(n))
+		}
+	}
+	return all
 }
 
 // TestInterfaceGone ends a sensor without spare sockets when its interface is
