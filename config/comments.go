@@ -69,7 +69,7 @@ var comments = map[string]string{
 	"publish.only":            "Protocols whose events are published, flow among them; none is all.",
 	"publish.connect_timeout": "How long a server may take to be reached.",
 	"publish.drain_timeout":   "How long the end waits for acknowledgements.",
-	"publish.ack_timeout":     "How long one event waits for its acknowledgement before it is sent again.",
+	"publish.ack_timeout":     "How long one event waits for its acknowledgement before it is sent again, at first: each time twice as long, up to eight times.",
 	"publish.stall_timeout":   "How long a replay goes on while nothing at all is acknowledged; 0 is for ever.",
 
 	"publish.auth":             "How to log in at the servers: at most one of credentials, nkey_seed, user_file and token_file. Secrets stay in files that only their owner may read.",

@@ -51,7 +51,8 @@ type Config struct {
 	// DrainTimeout is how long the end waits for acknowledgements. Default 30s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// AckTimeout is how long one event waits for its acknowledgement before it
-	// is sent again. Default 5s.
+	// is sent again, at first: each time twice as long, up to eight times.
+	// Default 5s.
 	AckTimeout time.Duration `yaml:"ack_timeout"`
 	// StallTimeout is how long a replay goes on while nothing at all is
 	// acknowledged; live capture goes on for ever. Default 30s; 0 means for

@@ -143,13 +143,24 @@ func (t *jetStream) noteSending(k int32, err error) {
 			s.first = now
 		}
 		s.tries++
-		s.due = now.Add(t.limits.Load().ack)
+		s.due = now.Add(patience(t.limits.Load().ack, s.tries))
 	case errors.Is(err, nats.ErrMaxPayload):
 		t.refuse(k, "max_payload", fmt.Sprintf("the server takes at most %d bytes", t.nc.MaxPayload()))
 	default:
 		t.note(t.explain(err))
 		s.due = now.Add(minBackOff)
 	}
+}
+
+// maxPatience is how many times the first wait for an acknowledgement the later ones
+// are, at most.
+const maxPatience = 8
+
+// patience is how long to wait for an acknowledgement of a message that was sent so
+// many times: twice as long each time. Otherwise a server too slow to answer the whole
+// window in the first wait would get more repetitions than it can answer, for ever.
+func patience(first time.Duration, tries uint32) time.Duration {
+	return first * time.Duration(min(1<<min(tries-1, 10), maxPatience))
 }
 
 // explain gives the reason of a disconnection instead of its consequence.
