@@ -42,7 +42,7 @@ func newBoxes(t *testing.T) *boxes {
 	if os.Getenv("FLOWSCOPE_DOCKER") != "1" {
 		t.Skip("needs a container engine: FLOWSCOPE_DOCKER is not 1")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), engineTime)
 	t.Cleanup(cancel)
 	b := &boxes{ctx: ctx, t: t, trafficImage: imageOf(ctx, t, "TRAFFIC_IMAGE", "flowscope/integration/traffic")}
 	net, err := network.New(ctx)
@@ -199,7 +199,7 @@ func (b *boxes) read(replicas int, urls ...string) *reader {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreDiscoveredServers())
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.Timeout(30*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.IgnoreDiscoveredServers())
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestComposeLive(t *testing.T) {
 	if os.Getenv("FLOWSCOPE_DOCKER") != "1" {
 		t.Skip("needs a container engine: FLOWSCOPE_DOCKER is not 1")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), engineTime)
 	defer cancel()
 	const here, there, asked = "10.79.0.1", "10.79.0.2", 20
 	s := &site{t: t, far: "fs-compose-" + strconv.FormatInt(time.Now().UnixNano(), 36)}

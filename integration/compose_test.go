@@ -25,7 +25,7 @@ func TestCompose(t *testing.T) {
 	if os.Getenv("FLOWSCOPE_DOCKER") != "1" {
 		t.Skip("needs a container engine: FLOWSCOPE_DOCKER is not 1")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), engineTime)
 	defer cancel()
 
 	project := composeUp(ctx, t)
@@ -61,6 +61,10 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the stream holds %d DNS responses; dig alone got %d over UDP", stored["flowscope.dns.response"], want)
 	}
 }
+
+// engineTime is what a test with containers may take, most of which is, on a busy
+// machine, that programs are built for images from nothing.
+const engineTime = 15 * time.Minute
 
 // composeProject is one run of the compose file under a name of its own.
 type composeProject struct {

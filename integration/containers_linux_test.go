@@ -59,7 +59,7 @@ func TestCaptureBetweenContainers(t *testing.T) {
 	b.ask(asked)
 	b.stop(b.sensor)
 
-	nc, err := nats.Connect(b.url(broker))
+	nc, err := nats.Connect(b.url(broker), nats.Timeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func readStream(ctx context.Context, t *testing.T, nc *nats.Conn) (c streamConte
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, err := nc.JetStream()
+	js, err := nc.JetStream(nats.MaxWait(30 * time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
