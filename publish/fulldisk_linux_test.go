@@ -30,7 +30,7 @@ func TestFullDisk(t *testing.T) {
 	// The server would keep within what is free; it is told of more.
 	srv := startServer(t, embedded.Config{Store: dir, MaxStore: 1 << 30})
 	cfg := DefaultConfig()
-	cfg.AckTimeout, cfg.StallTimeout = time.Second, 5*time.Second
+	cfg.AckTimeout, cfg.StallTimeout = time.Second, 15*time.Second
 	p := runPublisher(t, cfg, Options{Registry: reg, Trouble: srv.Trouble}, newJetStreamFor(t, srv, cfg))
 	sink, m := p.Sink(0), newMaker(reg, 1)
 	const n = 40000 // more than 8 MiB

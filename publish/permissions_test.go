@@ -109,13 +109,13 @@ var sensorWays = []struct {
 }
 
 // restrictedSensor publishes events with an account's permissions; the error is
-// the one that a replay ends with.
-func restrictedSensor(t *testing.T, p *server.Permissions, mode string, batch int, stream string) (*Ledger, error) {
+// the one that a replay ends with, after so long without an answer.
+func restrictedSensor(t *testing.T, p *server.Permissions, mode string, batch int, stream string, patience time.Duration) (*Ledger, error) {
 	t.Helper()
 	nc, admin := startRestricted(t, p)
 	cfg := DefaultConfig()
 	cfg.Mode, cfg.BatchBytes, cfg.Stream.Mode = mode, batch, stream
-	cfg.AckTimeout, cfg.StallTimeout = 300*time.Millisecond, time.Second
+	cfg.AckTimeout, cfg.StallTimeout = 300*time.Millisecond, patience
 	if stream != StreamCreate {
 		js, err := jetstream.New(admin)
 		if err != nil {
@@ -125,7 +125,7 @@ func restrictedSensor(t *testing.T, p *server.Permissions, mode string, batch in
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tr, err := NewJetStream(ctx, nc, cfg)
 	if err != nil {
@@ -138,7 +138,7 @@ func restrictedSensor(t *testing.T, p *server.Permissions, mode string, batch in
 		sink.HandleEvent(m.event(t, "dns", "query"))
 	}
 	sink.Close()
-	err = run.Close(within(t, 10*time.Second))
+	err = run.Close(within(t, patience+10*time.Second))
 	checkBalance(t, run.Ledger())
 	return run.Ledger(), err
 }
@@ -148,7 +148,7 @@ func TestPermissionsOfASensor(t *testing.T) {
 	all := documentedPermissions(t)
 	for _, w := range sensorWays {
 		t.Run(w.name, func(t *testing.T) {
-			l, err := restrictedSensor(t, permitted(all, []string{"sensor"}), w.mode, w.batch, w.stream)
+			l, err := restrictedSensor(t, permitted(all, []string{"sensor"}), w.mode, w.batch, w.stream, 30*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func TestPermissionsThatASensorLacks(t *testing.T) {
 				}
 				return
 			}
-			l, err := restrictedSensor(t, p, ModeJetStream, 0, StreamCreate)
+			l, err := restrictedSensor(t, p, ModeJetStream, 0, StreamCreate, 3*time.Second)
 			saysWhat(t, err, row)
 			if l != nil && (l.Events.Acknowledged != 0 || l.Events.Pending != 100) {
 				t.Errorf("%+v, want 100 pending", l.Events)

@@ -20,7 +20,7 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int, replace bool) (*runnin
 	reg := deliveryRegistry(t)
 	cfg := DefaultConfig()
 	cfg.Stream.Mode, cfg.Stream.DuplicateWindow = StreamVerify, time.Second
-	cfg.AckTimeout = 1500 * time.Millisecond
+	cfg.AckTimeout = time.Minute // the end of the outage is when this test says so
 	js, err := jetstream.New(admin)
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +75,15 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int, replace bool) (*runnin
 			t.Fatal(err)
 		}
 	}
-	<-time.After(1200 * time.Millisecond) // the server forgets the ids
+	forgetIDs(t, js, stream)
 	if tr.sub, err = nc.Subscribe(tr.inbox+">", tr.answer); err != nil {
 		t.Fatal(err)
 	}
+	tr.mu.Lock()
+	for k := range tr.slots {
+		tr.slots[k].due = time.Now()
+	}
+	tr.mu.Unlock()
 	if err := p.Close(within(t, 30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +93,30 @@ func outage(t *testing.T, nc, admin *nats.Conn, lose int, replace bool) (*runnin
 		t.Fatal(err)
 	}
 	return p, info.State.Msgs
+}
+
+// forgetIDs waits until the server has forgotten the ids of all that is stored: of a
+// message that comes last, too, which is taken out again.
+func forgetIDs(t *testing.T, js jetstream.JetStream, stream jetstream.Stream) {
+	t.Helper()
+	var taken []uint64
+	last := func() (duplicate bool) {
+		ack, err := js.Publish(t.Context(), "flowscope.test.last", nil, jetstream.WithMsgID("last"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ack.Duplicate {
+			taken = append(taken, ack.Sequence)
+		}
+		return ack.Duplicate
+	}
+	last()
+	waitFor(t, "the server to forget ids", func() bool { return !last() })
+	for _, seq := range taken {
+		if err := stream.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // After an outage longer than the duplicate window nothing is stored twice, and
