@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
@@ -28,12 +29,23 @@ const exitLeak = 99
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"flowscope": func() {
 		code := Main(parsers.All()...)
-		if err := goleak.Find(); err != nil {
+		if err := leaks(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = exitLeak
 		}
 		os.Exit(code)
 	}})
+}
+
+// leaks finds goroutines that are left behind. On a busy machine those of servers and
+// connections take their time to end: they have ten seconds.
+func leaks() (err error) {
+	for begin := time.Now(); time.Since(begin) < 10*time.Second; {
+		if err = goleak.Find(); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // TestScripts runs testdata/script; the commands that the scripts have beside the
