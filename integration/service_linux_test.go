@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"flowscope/publish"
 )
 
 // TestService runs a sensor the way a service manager does: it says when it is
@@ -87,6 +89,12 @@ func TestService(t *testing.T) {
 		t.Errorf("the log does not say what was taken up:\n%s", log)
 	}
 	manager.await(t, "READY=1")
+	eventually(t, "events left out, which workers do from their next tick on", func() bool {
+		s.visit(t)
+		var now struct{ Ledger publish.Ledger }
+		err := json.Unmarshal([]byte(s.get(t, "http://127.0.0.1:9477/status")), &now)
+		return err == nil && now.Ledger.Events.Filtered.Sum() > 0
+	})
 	mark := time.Now()
 	s.visit(t)
 	if status := run.stop(); status != 130 {
