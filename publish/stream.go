@@ -35,7 +35,7 @@ func StreamCommand(cfg Config) string {
 		b = fmt.Appendf(b, " --max-age %s", shortDuration(s.MaxAge))
 	}
 	if cfg.Mode == ModeFast {
-		b = append(b, " --allow-batched"...)
+		b = append(b, " --allow-fast"...)
 	}
 	return string(append(b, " --defaults"...))
 }
@@ -119,7 +119,7 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 	if cfg.Mode == ModeFast && !have.AllowBatchPublish {
 		return nil, &StreamError{
 			Stream: s.Name, Problem: "does not allow fast ingest (allow_batched)",
-			Command: fmt.Sprintf("nats stream edit %s --allow-batched", s.Name),
+			Command: fmt.Sprintf("nats stream edit %s --allow-fast", s.Name),
 		}
 	}
 	return &streamFacts{
