@@ -273,3 +273,37 @@ func checkHostile(t *testing.T, s *hostileServer, cfg Config, seed uint64, event
 		t.Errorf("seed %d: %+v, want %d dead letters", seed, e, letters)
 	}
 }
+
+// Only our own domain's and stream's acknowledgement counts: where others take the same
+// subjects, they answer as well, and may be the first.
+func TestAcknowledgementsOfOthersDoNotCount(t *testing.T) {
+	const ours = `{"stream":"FLOWSCOPE","domain":"edge","seq":1}`
+	others := []string{
+		`{"stream":"FLOWSCOPE","domain":"hub","seq":1}`, `{"stream":"FLOWSCOPE","seq":1}`,
+		`{"stream":"OTHER","domain":"edge","seq":1}`, `{"stream":"FLOWSCOPE","domain":"hub","seq":1,"duplicate":true}`,
+		`{"stream":"OTHER","error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"}}`,
+	}
+	cfg := DefaultConfig()
+	cfg.Stream.Domain = "edge"
+	tr := newJetStreamFor(t, startServer(t, embedded.Config{Domain: "edge"}), cfg).(*jetStream)
+	defer tr.close()
+	reply := ""
+	tr.put = func(m *nats.Msg) error {
+		reply = strings.Clone(m.Reply)
+		return nil
+	}
+	p, batch := handedOver(t, cfg, tr, 1)
+	if err := tr.publish(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range others {
+		tr.answer(&nats.Msg{Subject: reply, Data: []byte(text)})
+		if e := p.Ledger().Events; e.Pending != 1 {
+			t.Fatalf("%s counts: %+v", text, e)
+		}
+	}
+	tr.answer(&nats.Msg{Subject: reply, Data: []byte(ours)})
+	if e := p.Ledger().Events; e.Acknowledged != 1 {
+		t.Errorf("%s does not count: %+v", ours, e)
+	}
+}
