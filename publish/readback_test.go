@@ -140,6 +140,52 @@ func TestReadBackOfASuccessor(t *testing.T) {
 	}
 }
 
+// The stream's window may have become shorter: it is looked at again after each new
+// connection, before anything is sent again.
+func TestReadBackAfterAChangeOfTheWindow(t *testing.T) {
+	srv := startServer(t, embedded.Config{Listen: "127.0.0.1:0"})
+	nc, err := nats.Connect(srv.URL(), ConnectionOptions("test", nil)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.AckTimeout, cfg.Stream.DuplicateWindow = time.Minute, 2*time.Minute
+	tr, err := NewJetStream(t.Context(), nc, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := tr.(*jetStream)
+	if err := js.sub.Unsubscribe(); err != nil { // the answers are lost
+		t.Fatal(err)
+	}
+	p := runPublisher(t, cfg, Options{Registry: deliveryRegistry(t)}, tr)
+	sink, m := p.Sink(0), newMaker(p.opts.Registry, 1)
+	const n = 100
+	for range n {
+		sink.HandleEvent(m.event(t, "dns", "query"))
+	}
+	sink.Close()
+	waitFor(t, "the messages", func() bool { return streamMessages(t, srv) == n })
+	sc := streamConfig(cfg.Resolved())
+	sc.Duplicates = 100 * time.Millisecond
+	if _, err := jetStreamOf(t, srv).UpdateStream(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(300 * time.Millisecond) // the server forgets the ids
+	if js.sub, err = nc.Subscribe(js.inbox+">", js.answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(within(t, 30*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if e, stored := p.Ledger().Events, streamMessages(t, srv); stored != n || e.Acknowledged != n || e.Resent != 0 {
+		t.Errorf("stored %d, want %d; %+v, want none resent", stored, n, e)
+	}
+}
+
 // Without permission to read, everything is sent again and counted.
 func TestReadBackForbidden(t *testing.T) {
 	nc, admin := startRestricted(t, &server.Permissions{Publish: &server.SubjectPermission{

@@ -78,6 +78,32 @@ func (t *jetStream) isReady(ctx context.Context) bool {
 	return false
 }
 
+// refreshTimeout is how long refresh may hold up what is to be sent again.
+const refreshTimeout = time.Second
+
+// refresh looks after a new connection for what may have changed of the stream: how long
+// it remembers ids, and how large a message may be. Without an answer it is as before.
+func (t *jetStream) refresh(ctx context.Context) {
+	if t.cfg.Stream.Mode == StreamOff || t.cfg.Mode == ModeCore {
+		return
+	}
+	js, err := t.jetStreamAPI()
+	if err != nil {
+		return
+	}
+	var stream jetstream.Stream
+	if err := request(ctx, t.nc, refreshTimeout, func(ctx context.Context) error {
+		stream, err = js.Stream(ctx, t.cfg.Stream.Name)
+		return err
+	}); err != nil {
+		return
+	}
+	cfg := stream.CachedInfo().Config
+	t.mu.Lock()
+	t.stream.duplicates, t.stream.maxMessage = cfg.Duplicates, max(int(cfg.MaxMsgSize), 0)
+	t.mu.Unlock()
+}
+
 // awaitReady waits until the stream has been looked after. A replay does not
 // wait longer than for an acknowledgement.
 func (t *jetStream) awaitReady(ctx context.Context) error {

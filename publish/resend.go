@@ -47,6 +47,7 @@ func (t *jetStream) scan(ctx context.Context, now time.Time, all bool) {
 		t.mu.Lock()
 		t.blind = false // the login may be another one
 		t.mu.Unlock()
+		t.refresh(ctx)
 	}
 	t.lookAfterFast(now, all)
 	t.readBack(ctx, now, all)
