@@ -212,9 +212,10 @@ func TestStreamSetUp(t *testing.T) {
 		{"verify, missing", StreamVerify, nil, command},
 		{"verify, covers", StreamVerify, []string{"flowscope.>"}, ""},
 		{"verify, covers more", StreamVerify, []string{"flowscope.>", "x"}, ""},
-		{"verify, covers less", StreamVerify, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.dns.>,flowscope.>'"},
+		{"verify, covers less", StreamVerify, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.>'"},
+		{"verify, covers another", StreamVerify, []string{"x.>", "flowscope.dns.*", "flow"}, "nats stream edit FLOWSCOPE --subjects 'x.>,flow,flowscope.>'"},
 		{"create, missing", StreamCreate, nil, ""},
-		{"create, covers less", StreamCreate, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.dns.>,flowscope.>'"},
+		{"create, covers less", StreamCreate, []string{"flowscope.dns.>"}, "nats stream edit FLOWSCOPE --subjects 'flowscope.>'"},
 		{"off, missing", StreamOff, nil, ""},
 	}
 	for _, tt := range tests {
@@ -246,7 +247,35 @@ func TestStreamSetUp(t *testing.T) {
 			if diff := cmp.Diff(tt.exists, stream.CachedInfo().Config.Subjects); diff != "" {
 				t.Errorf("the stream was changed:\n%s", diff)
 			}
+			if tt.command == "" {
+				return
+			}
+			// The server takes what the command says, and it puts things right.
+			sc := stream.CachedInfo().Config
+			sc.Subjects = strings.Split(strings.Split(wrong.Command, "'")[1], ",")
+			if _, err := js.UpdateStream(t.Context(), sc); err != nil {
+				t.Fatalf("%s: %v", wrong.Command, err)
+			}
+			if tr, err = NewJetStream(t.Context(), connect(t, srv), cfg); err != nil {
+				t.Fatalf("%s does not help: %v", wrong.Command, err)
+			}
+			defer tr.close()
 		})
+	}
+}
+
+// Where a pattern overlaps with ours in part there is no simple command.
+func TestStreamThatOverlaps(t *testing.T) {
+	srv := startServer(t, embedded.Config{})
+	if _, err := jetStreamOf(t, srv).CreateStream(t.Context(), jetstream.StreamConfig{Name: "FLOWSCOPE", Subjects: []string{"acme.edge.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.Prefix = "acme.{sensor}.flows"
+	_, err := NewJetStream(t.Context(), connect(t, srv), cfg)
+	var wrong *StreamError
+	if !errors.As(err, &wrong) || wrong.Command != "" || !strings.Contains(err.Error(), "takes acme.edge.>, but not acme.*.flows.>") {
+		t.Errorf("%v, want no command", err)
 	}
 }
 

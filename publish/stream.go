@@ -109,12 +109,11 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 	}
 	have := found.CachedInfo().Config
 	if want := StreamSubject(cfg.Prefix); !covers(have.Subjects, want) {
-		all := strings.Join(append(have.Subjects, want), ",")
-		return nil, &StreamError{
-			Stream:  s.Name,
-			Problem: fmt.Sprintf("takes %s, but not %s", strings.Join(have.Subjects, ", "), want),
-			Command: fmt.Sprintf("nats stream edit %s --subjects '%s'", s.Name, all),
+		wrong := &StreamError{Stream: s.Name, Problem: fmt.Sprintf("takes %s, but not %s", strings.Join(have.Subjects, ", "), want)}
+		if all, ok := withSubject(have.Subjects, want); ok {
+			wrong.Command = fmt.Sprintf("nats stream edit %s --subjects '%s'", s.Name, strings.Join(all, ","))
 		}
+		return nil, wrong
 	}
 	if cfg.Mode == ModeFast && !have.AllowBatchPublish {
 		return nil, &StreamError{
@@ -186,6 +185,35 @@ func covers(patterns []string, want string) bool {
 		}
 	}
 	return false
+}
+
+// withSubject adds a pattern to those of a stream, in place of those that it covers. It
+// is false if a server would refuse that, because one overlaps with it in part.
+func withSubject(patterns []string, add string) ([]string, bool) {
+	var all []string
+	for _, p := range patterns {
+		switch {
+		case covers([]string{add}, p):
+		case overlap(strings.Split(p, "."), strings.Split(add, ".")):
+			return nil, false
+		default:
+			all = append(all, p)
+		}
+	}
+	return append(all, add), true
+}
+
+// overlap says whether there are subjects that both patterns take.
+func overlap(a, b []string) bool {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == ">" || b[i] == ">":
+			return true
+		case a[i] != b[i] && a[i] != "*" && b[i] != "*":
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
 func coversOne(pattern, want []string) bool {
