@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,4 +145,39 @@ func TestMaxStore(t *testing.T) {
 	if err == nil {
 		t.Error("a stream larger than the store was created")
 	}
+}
+
+// The monitoring is there only if it is asked for.
+func TestMonitor(t *testing.T) {
+	off := started(t, Config{Store: t.TempDir()})
+	if addr := off.srv.MonitorAddr(); addr != nil {
+		t.Errorf("monitoring at %v without being asked for", addr)
+	}
+	on := started(t, Config{Store: t.TempDir(), Monitor: "127.0.0.1:0"})
+	r, err := http.Get("http://" + on.srv.MonitorAddr().String() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Body.Close(); err != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("%d, %v", r.StatusCode, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Others need the login, and whoever comes from inside has it.
+func TestListenWithLogin(t *testing.T) {
+	s := started(t, Config{Store: t.TempDir(), Listen: "127.0.0.1:0", User: "reader", Password: "secret"})
+	for _, tt := range []struct {
+		user, password string
+		let            bool
+	}{{"reader", "secret", true}, {"reader", "other", false}, {"", "", false}} {
+		nc, err := nats.Connect(s.URL(), nats.UserInfo(tt.user, tt.password))
+		if (err == nil) != tt.let {
+			t.Errorf("%q, %q: %v", tt.user, tt.password, err)
+		}
+		if err == nil {
+			nc.Close()
+		}
+	}
+	jetStreamOn(t, s)
 }

@@ -56,7 +56,8 @@ func (l *Leaf) remote() (*server.RemoteLeafOpts, error) {
 		return r, nil
 	}
 	r.TLS = true
-	r.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.URLs[0].Hostname()}
+	// The server fills in the name of the hub that it connects to.
+	r.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if l.CA != "" {
 		pem, err := os.ReadFile(l.CA)
 		if err != nil {
