@@ -167,7 +167,7 @@ func ConnectionOptions(sensor string, log *slog.Logger, moved ...func(*nats.Conn
 			f(nc)
 		}
 	}
-	reports := errorLog{log: log}
+	reports := errorLog{log: log, message: "NATS reports an error"}
 	return []nats.Option{
 		nats.Name("flowscope/" + sensor),
 		nats.MaxReconnects(-1),

@@ -2,26 +2,31 @@ package publish
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 )
 
-// The bounds of what is logged of the server's errors: a missing permission, for
-// instance, is reported for each single message.
+// The bounds of what is logged of errors that may come with each single message, as that
+// of a missing permission does.
 const (
 	errorInterval = 10 * time.Second
 	maxErrors     = 20 // different ones in an interval
 )
 
-// errorLog logs errors that the client's library reports, each once in an interval.
-// The library calls from one goroutine.
+// errorLog logs errors, each once in an interval.
 type errorLog struct {
-	log    *slog.Logger
+	log     *slog.Logger
+	message string
+
+	mu     sync.Mutex
 	since  time.Time
 	told   map[string]bool
 	untold int // since the latest line
 }
 
 func (l *errorLog) tell(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if now := time.Now(); now.Sub(l.since) >= errorInterval {
 		l.since, l.told = now, map[string]bool{}
 	}
@@ -31,6 +36,6 @@ func (l *errorLog) tell(err error) {
 		return
 	}
 	l.told[text] = true
-	l.log.Warn("NATS reports an error", "error", err, "untold_before", l.untold)
+	l.log.Warn(l.message, "error", err, "untold_before", l.untold)
 	l.untold = 0
 }

@@ -62,10 +62,13 @@ type sensorEvents struct {
 
 	lettersMu sync.Mutex
 	waiting   []DeadLetter
+
+	refused errorLog
 }
 
 func (s *sensorEvents) init(p *Publisher) {
 	s.p, s.enc, s.n = p, p.newEnc(), map[int]uint64{}
+	s.refused.log, s.refused.message = p.opts.Log, "event about the sensor refused"
 }
 
 // nextSensorSeq numbers the run's events about the sensor.
@@ -126,7 +129,7 @@ func (s *sensorEvents) batch(m session.Message) (*Batch, error) {
 func (p *Publisher) refuse(b *Batch, r *Record, reason, detail string) {
 	if r.Sensor {
 		// Reporting it would be refused likewise, for ever.
-		p.opts.Log.Warn("event about the sensor refused", "subject", p.subjects[r.Topic], "reason", reason, "detail", detail)
+		p.sensor.refused.tell(fmt.Errorf("%s: %s: %s", p.subjects[r.Topic], reason, detail))
 		return
 	}
 	p.account.settle(deadLetter, r.events())
