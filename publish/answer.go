@@ -54,7 +54,7 @@ func (t *jetStream) unusual(m *nats.Msg, k int32, gen uint32) {
 		t.refuse(k, "refused", refusal.Error())
 	default:
 		t.note(err)
-		s.due = time.Now().Add(backOff(s.tries))
+		s.due = time.Now().Add(backOff(max(s.tries, 1) - 1)) // 0: answered before it was counted
 	}
 }
 

@@ -274,6 +274,37 @@ func checkHostile(t *testing.T, s *hostileServer, cfg Config, seed uint64, event
 	}
 }
 
+// What is refused for the moment waits for 100 ms at first, twice as long each time, and
+// for 5 s at most.
+func TestBackOff(t *testing.T) {
+	cfg := DefaultConfig()
+	tr := newJetStreamFor(t, startServer(t, embedded.Config{}), cfg).(*jetStream)
+	defer tr.close()
+	reply := ""
+	tr.put = func(m *nats.Msg) error {
+		reply = strings.Clone(m.Reply)
+		return nil
+	}
+	p, batch := handedOver(t, cfg, tr, 1)
+	if err := tr.publish(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	k, _, _ := tr.slotOf(reply)
+	for i, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		want *= time.Millisecond
+		before := time.Now()
+		tr.answer(&nats.Msg{Subject: reply, Data: []byte(passing[i])})
+		after := time.Now()
+		if due := tr.slots[k].due; due.Before(before.Add(want)) || due.After(after.Add(want)) {
+			t.Errorf("refusal %d: sent again after %v, want %v", i, due.Sub(before), want)
+		}
+		tr.sendAgain(k, time.Now().Add(time.Minute), false)
+	}
+	if e := p.Ledger().Events; e.Pending != 1 || e.Resent != 8 {
+		t.Errorf("%+v, want one pending, resent 8 times", e)
+	}
+}
+
 // Only our own domain's and stream's acknowledgement counts: where others take the same
 // subjects, they answer as well, and may be the first.
 func TestAcknowledgementsOfOthersDoNotCount(t *testing.T) {
