@@ -143,7 +143,7 @@ func TestTooLargeIsADeadLetter(t *testing.T) {
 	}
 }
 
-// A stream with a limit of its own refuses for good.
+// A stream with a limit of its own refuses for good what cannot be shortened to it.
 func TestStreamRefusesForGood(t *testing.T) {
 	reg := deliveryRegistry(t)
 	srv := startServer(t, embedded.Config{})
@@ -157,13 +157,22 @@ func TestStreamRefusesForGood(t *testing.T) {
 	big := m.event(t, "dns", "query")
 	big.Message = &manyKeys{500}
 	sink.HandleEvent(big)
-	sink.HandleEvent(m.event(t, "dns", "query"))
+	long := m.event(t, "dns", "query")
+	long.Message = &query{Name: strings.Repeat("x", 100_000)}
+	sink.HandleEvent(long)
 	sink.Close()
 	if err := p.Close(within(t, 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if l := p.Ledger(); l.Events.DeadLetter != 1 || l.Events.Acknowledged != 1 {
 		t.Errorf("%+v", l.Events)
+	}
+	stored := collect(t, srv, SubscribeConfig{Subjects: []string{"flowscope.dns.query"}, UntilCaughtUp: true})
+	if len(stored) != 1 {
+		t.Fatalf("%d events stored, want 1", len(stored))
+	}
+	if e, err := Decode(stored[0].Payload, reg); err != nil || e.ID() != long.ID() || !e.Truncated {
+		t.Errorf("%v: %+v, want the long one, marked truncated", err, e)
 	}
 }
 

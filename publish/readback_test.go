@@ -140,8 +140,9 @@ func TestReadBackOfASuccessor(t *testing.T) {
 	}
 }
 
-// The stream's window may have become shorter: it is looked at again after each new
-// connection, before anything is sent again.
+// The stream's window may have become shorter, and the account may have been given the
+// permission to read: both are looked at again after each new connection, before
+// anything is sent again.
 func TestReadBackAfterAChangeOfTheWindow(t *testing.T) {
 	srv := startServer(t, embedded.Config{Listen: "127.0.0.1:0"})
 	nc, err := nats.Connect(srv.URL(), ConnectionOptions("test", nil)...)
@@ -175,6 +176,9 @@ func TestReadBackAfterAChangeOfTheWindow(t *testing.T) {
 	if js.sub, err = nc.Subscribe(js.inbox+">", js.answer); err != nil {
 		t.Fatal(err)
 	}
+	js.mu.Lock()
+	js.blind = true // it was not allowed to read
+	js.mu.Unlock()
 	if err := nc.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
