@@ -157,22 +157,32 @@ func TestStreamRefusesForGood(t *testing.T) {
 	big := m.event(t, "dns", "query")
 	big.Message = &manyKeys{500}
 	sink.HandleEvent(big)
-	long := m.event(t, "dns", "query")
-	long.Message = &query{Name: strings.Repeat("x", 100_000)}
-	sink.HandleEvent(long)
+	// With its headers a message may be too large though its payload is not.
+	long := uint64(0)
+	for n := 1000; n < 3000; n += 20 {
+		e := m.event(t, "dns", "query")
+		e.Message = &query{Name: strings.Repeat("x", n)}
+		sink.HandleEvent(e)
+		long++
+	}
 	sink.Close()
 	if err := p.Close(within(t, 20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if l := p.Ledger(); l.Events.DeadLetter != 1 || l.Events.Acknowledged != 1 {
-		t.Errorf("%+v", l.Events)
+	if l := p.Ledger(); l.Events.DeadLetter != 1 || l.Events.Acknowledged != long {
+		t.Errorf("%+v, want %d acknowledged", l.Events, long)
 	}
 	stored := collect(t, srv, SubscribeConfig{Subjects: []string{"flowscope.dns.query"}, UntilCaughtUp: true})
-	if len(stored) != 1 {
-		t.Fatalf("%d events stored, want 1", len(stored))
+	if uint64(len(stored)) != long {
+		t.Fatalf("%d events stored, want %d", len(stored), long)
 	}
-	if e, err := Decode(stored[0].Payload, reg); err != nil || e.ID() != long.ID() || !e.Truncated {
-		t.Errorf("%v: %+v, want the long one, marked truncated", err, e)
+	for _, end := range []struct {
+		message   *Delivery
+		truncated bool
+	}{{stored[0], false}, {stored[long-1], true}} {
+		if e, err := Decode(end.message.Payload, reg); err != nil || e.Truncated != end.truncated {
+			t.Errorf("%v: %+v, want truncated: %v", err, e, end.truncated)
+		}
 	}
 }
 

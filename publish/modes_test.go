@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"flowscope/publish/embedded"
@@ -222,6 +223,40 @@ func TestCore(t *testing.T) {
 		if e, err := Decode(msg.Data, reg); err != nil || msg.Header.Get("Nats-Msg-Id") != e.ID() {
 			t.Fatalf("message %d: %v, %v", i, err, msg.Header)
 		}
+	}
+}
+
+// What went by core NATS counts as delivered in the end only when the server has read it.
+func TestCoreEndsWhenTheServerHasRead(t *testing.T) {
+	srv := startServer(t, embedded.Config{Listen: "127.0.0.1:0"})
+	dialer := &muteDialer{}
+	nc, err := nats.Connect(srv.URL(), append(ConnectionOptions("test", nil), nats.SetCustomDialer(dialer))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.Mode, cfg.AckTimeout = ModeCore, 200*time.Millisecond
+	tr, err := NewJetStream(t.Context(), nc, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := runPublisher(t, cfg, Options{Registry: deliveryRegistry(t)}, tr)
+	dialer.mute.Store(true)
+	sink, m := p.Sink(0), newMaker(p.opts.Registry, 1)
+	sink.HandleEvent(m.event(t, "dns", "query"))
+	sink.Close()
+	if err := p.Flush(within(t, 100*time.Millisecond)); err == nil {
+		t.Error("all is well although the server says nothing")
+	}
+	dialer.mute.Store(false)
+	if err := nc.ForceReconnect(); err != nil { // bytes are missing in this one
+		t.Fatal(err)
+	}
+	if err := p.Close(within(t, 10*time.Second)); err != nil {
+		t.Error(err)
+	}
+	if e := p.Ledger().Events; e.Sent != 1 {
+		t.Errorf("%+v, want 1 sent", e)
 	}
 }
 
