@@ -12,35 +12,77 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// fetchWait is how long one request for a message stands before it is renewed.
-const fetchWait = 10 * time.Second
+// How a durable consumer asks for messages.
+const (
+	// mostAhead is how many it asks for at once, of those that take little time.
+	mostAhead = 256
+	// fetchWait is how long such a request stands before it is renewed,
+	// briefFetchWait is the same where it is the end if nothing comes.
+	fetchWait      = 10 * time.Second
+	briefFetchWait = time.Second
+	// What waits for less than swift makes it ask for twice as many, for longer
+	// than slow for half as many.
+	swift = time.Second
+	slow  = 3 * time.Second
+	// quiet is when all messages have come that a server sent before it answered a
+	// ping: the client's library hands them on by another goroutine.
+	quiet = 100 * time.Millisecond
+)
 
-// durable reads a stream by a consumer that the server remembers. It asks for one
-// message at a time: what a server sends ahead and is not acknowledged would come
-// again late and out of order.
+// durable reads a stream by a consumer that the server remembers. It asks for a batch
+// of messages, first of one, so that a network's round trips are shared by many, but
+// never for more than are stored: a server puts what is given back behind the rest if
+// it has a request at hand that nobody waits for any more. What waits here for longer
+// than the server waits for an acknowledgement would come again, so batches become
+// small if messages take long, and what is left of one is given back when a third of
+// that time is over, or when the iteration ends.
 type durable struct {
 	nc       *nats.Conn
 	consumer jetstream.Consumer
+	before   error // the connection's latest error, at the beginning
+	ackWait  time.Duration
+	catchUp  bool
+	count    uint64 // messages that are wanted at most, 0 for no end
+	waiting  uint64 // messages stored or unacknowledged at the beginning
+	pending  uint64 // messages stored behind the latest that came
+
+	batch      jetstream.MessageBatch // nil: there is none
+	cancel     func()                 // its end
+	reconnects uint64                 // at its beginning
+	wanted     int                    // messages
+	taken      int                    // of them
+	since      time.Time              // no message has waited here before
+	back       []jetstream.Msg        // is to be given back
+
+	size   int       // wanted of the next batch, if so many are stored
+	seen   uint64    // of all batches
+	latest time.Time // when the last one of them came
 }
 
-func openDurable(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (source, uint64, error) {
+func openDurable(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (source, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	stream, err := js.Stream(ctx, cfg.Stream)
 	if err != nil {
-		return nil, 0, fmt.Errorf("stream %s: %w", cfg.Stream, err)
+		return nil, fmt.Errorf("stream %s: %w", cfg.Stream, err)
 	}
-	d := &durable{nc: nc}
-	if d.consumer, err = cfg.durable(ctx, stream); err != nil {
-		return nil, 0, err
-	}
-	info, err := d.consumer.Info(ctx)
+	consumer, err := cfg.durable(ctx, stream)
 	if err != nil {
-		return nil, 0, fmt.Errorf("look up the consumer: %w", err)
+		return nil, err
 	}
-	return d, info.NumPending + uint64(max(info.NumAckPending, 0)), nil
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look up the consumer: %w", err)
+	}
+	d := &durable{
+		nc: nc, consumer: consumer, before: nc.LastError(), ackWait: info.Config.AckWait,
+		catchUp: cfg.UntilCaughtUp, count: uint64(max(cfg.Count, 0)),
+		waiting: info.NumPending + uint64(max(info.NumAckPending, 0)), pending: info.NumPending,
+		size: 1, latest: time.Now(),
+	}
+	return d, nil
 }
 
 // durable finds or creates the durable consumer; it never changes one.
@@ -70,32 +112,132 @@ func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) 
 	return consumer, nil
 }
 
-func (d *durable) next(ctx context.Context) (m jetstream.Msg, err error) {
-	before := d.nc.LastError()
+func (d *durable) next(ctx context.Context) (jetstream.Msg, error) {
 	for {
-		err = request(ctx, d.nc, fetchWait, func(ctx context.Context) error {
-			m, err = d.consumer.Next(jetstream.FetchContext(ctx))
-			return err
-		})
-		switch {
-		case err == nil:
-			return m, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case refusedSince(d.nc, before) != nil, d.nc.IsClosed():
-			return nil, err
-		case errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.DeadlineExceeded):
-			continue
+		if d.catchUp && d.pending == 0 && d.seen >= d.waiting {
+			return nil, errCaughtUp
 		}
-		// Its server or leader has gone, or itself.
-		if !pause(ctx, tryPause) {
-			return nil, ctx.Err()
-		}
-		if err := keepTrying(ctx, d.nc, d.lookUp); err != nil {
+		if err := d.refused(); err != nil {
 			return nil, err
+		}
+		if d.batch == nil {
+			if err := d.fetch(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if m, err := d.take(ctx); m != nil || err != nil {
+			return m, err
 		}
 	}
 }
+
+// fetch asks for a batch.
+func (d *durable) fetch(ctx context.Context) error {
+	wait := fetchWait
+	if d.catchUp {
+		wait = briefFetchWait
+	}
+	d.reconnects, d.taken, d.since = d.nc.Stats().Reconnects, 0, time.Now()
+	ctx, d.cancel = context.WithTimeout(ctx, wait)
+	var err error
+	most := d.pending
+	if d.count > 0 {
+		most = min(most, d.count-min(d.count, d.seen))
+	}
+	d.wanted = int(max(1, min(uint64(d.size), most)))
+	if d.batch, err = d.consumer.Fetch(d.wanted, jetstream.FetchContext(ctx)); err != nil {
+		d.cancel()
+	}
+	return err
+}
+
+// take waits for the next message of the batch; without a message or an error the
+// batch is over, or it should be seen to whether it is.
+func (d *durable) take(ctx context.Context) (jetstream.Msg, error) {
+	if time.Since(d.since) > d.ackWait/3 {
+		d.giveBack()
+		d.size = 1
+		return nil, nil
+	}
+	select {
+	case m, ok := <-d.batch.Messages():
+		return d.took(ctx, m, ok)
+	default:
+	}
+	d.since = time.Now()
+	select {
+	case m, ok := <-d.batch.Messages():
+		return d.took(ctx, m, ok)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(glance):
+		if d.nc.Stats().Reconnects != d.reconnects || d.nc.IsClosed() {
+			d.giveBack() // the server does not know of it any more
+		}
+		return nil, nil
+	}
+}
+
+func (d *durable) took(ctx context.Context, m jetstream.Msg, ok bool) (jetstream.Msg, error) {
+	if !ok {
+		return nil, d.over(ctx)
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("message without metadata: %w", err)
+	}
+	d.taken++
+	d.seen, d.latest = d.seen+1, time.Now()
+	d.pending = meta.NumPending
+	return m, nil
+}
+
+// over finds out why a batch has ended, and what comes next.
+func (d *durable) over(ctx context.Context) error {
+	err := d.batch.Error()
+	d.cancel()
+	d.batch = nil
+	switch waited := time.Since(d.since); {
+	case waited > slow:
+		d.size = max(1, d.size/2)
+	case waited < swift && d.taken == d.size:
+		d.size = min(2*d.size, mostAhead)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil, errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.DeadlineExceeded):
+		if d.catchUp && d.taken == 0 && d.pending == 0 {
+			return d.caughtUp(ctx)
+		}
+		return nil
+	case d.refused() != nil, d.nc.IsClosed():
+		return err
+	}
+	// Its server or leader has gone, or itself.
+	if !pause(ctx, tryPause) {
+		return ctx.Err()
+	}
+	return keepTrying(ctx, d.nc, d.lookUp)
+}
+
+// caughtUp finds out whether what is left is in the hands of others. What is in those of
+// a process that is gone, or was given back to a server that has been started since,
+// comes again when the time for its acknowledgement is over.
+func (d *durable) caughtUp(ctx context.Context) error {
+	var info *jetstream.ConsumerInfo
+	err := keepTrying(ctx, d.nc, func(ctx context.Context) (err error) {
+		info, err = d.consumer.Info(ctx)
+		return err
+	})
+	if err == nil && (info.NumAckPending == 0 || time.Since(d.latest) > d.ackWait+2*briefFetchWait) {
+		err = errCaughtUp
+	}
+	return err
+}
+
+// refused is what the account may not do.
+func (d *durable) refused() error { return refusedSince(d.nc, d.before) }
 
 func (d *durable) lookUp(ctx context.Context) error {
 	if _, err := d.consumer.Info(ctx); err != nil {
@@ -106,9 +248,64 @@ func (d *durable) lookUp(ctx context.Context) error {
 
 func (d *durable) settle(ctx context.Context, m jetstream.Msg, done bool) error {
 	if !done {
-		return m.Nak()
+		d.back = append(d.back, m)
+		return nil
 	}
-	return keepTrying(ctx, d.nc, m.DoubleAck)
+	if m.Ack() == nil {
+		return nil
+	}
+	return keepTrying(ctx, d.nc, func(context.Context) error { return m.Ack() })
 }
 
-func (d *durable) stop() {}
+// giveBack ends a batch; what has come of it, and what is under way, is to be delivered
+// again, in order.
+func (d *durable) giveBack() {
+	if d.batch != nil {
+		d.ping()
+		for m := range d.come {
+			d.back = append(d.back, m)
+		}
+		d.cancel()
+		for m := range d.batch.Messages() {
+			d.back = append(d.back, m)
+		}
+		d.batch = nil
+	}
+	for i, m := range d.back {
+		// What the server does not hear of comes again later.
+		if i < len(d.back)-1 {
+			_ = m.Nak()
+		} else if d.nc.IsConnected() {
+			_, _ = d.nc.Request(m.Reply(), []byte("-NAK"), requestWait) // and answered, so that all are done
+		}
+	}
+	d.back = d.back[:0]
+}
+
+// come yields what has come of the batch.
+func (d *durable) come(yield func(jetstream.Msg) bool) {
+	for {
+		select {
+		case m, ok := <-d.batch.Messages():
+			if !ok || !yield(m) {
+				return
+			}
+		case <-time.After(quiet):
+			return
+		}
+	}
+}
+
+// ping waits until the server has what was sent.
+func (d *durable) ping() {
+	if d.nc.IsConnected() {
+		_ = d.nc.FlushTimeout(requestWait)
+	}
+}
+
+// stop waits until the server has the acknowledgements.
+func (d *durable) stop() error {
+	d.giveBack()
+	d.ping()
+	return d.refused()
+}

@@ -50,11 +50,10 @@ func (e *PayloadError) Unwrap() error { return e.Err }
 // of its events. If the loop is left before that, all of them come again.
 func ReceiveEvents(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, reg *session.Registry) iter.Seq2[*Received, error] {
 	return func(yield func(*Received, error) bool) {
-		count := cfg.Count
-		cfg.Count = 0
 		s, err := openSubscription(ctx, nc, cfg)
 		n, left := 0, false
 		if err == nil {
+			s.cfg.Count = 0 // events are counted here
 			err = s.each(ctx, func(d *Delivery) (done, more bool) {
 				done, more = true, true
 				for ev, err := range DecodeAll(d.Payload, reg) {
@@ -68,7 +67,7 @@ func ReceiveEvents(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, reg 
 					if left = !yield(&Received{ev, d}, nil); left {
 						return false, false
 					}
-					if n++; n == count {
+					if n++; n == cfg.Count {
 						more = false
 					}
 				}

@@ -37,20 +37,20 @@ type ordered struct {
 	messages   jetstream.MessagesContext
 	last       uint64 // number in the stream of the last message, or of the one before the first
 	count      uint64 // messages of this consumer
-	waiting    uint64 // messages that were stored for it at its beginning
+	pending    uint64 // messages stored behind the last
 	reconnects uint64 // of nc, at its beginning
 }
 
-func openOrdered(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (source, uint64, error) {
+func openOrdered(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (source, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	o := &ordered{nc: nc, js: js, cfg: cfg}
 	if err := o.open(ctx); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	return o, o.waiting, nil
+	return o, nil
 }
 
 // open makes a consumer, the first one or the next.
@@ -81,7 +81,7 @@ func (o *ordered) open(ctx context.Context) error {
 		o.last = info.Delivered.Stream
 	}
 	o.created, o.messages, o.count, o.reconnects = created, messages, 0, reconnects
-	o.waiting = info.NumPending
+	o.pending = info.NumPending
 	return nil
 }
 
@@ -104,6 +104,9 @@ func (o *ordered) config() jetstream.ConsumerConfig {
 func (o *ordered) next(ctx context.Context) (jetstream.Msg, error) {
 	before := o.nc.LastError()
 	for {
+		if o.cfg.UntilCaughtUp && o.pending == 0 {
+			return nil, errCaughtUp
+		}
 		m, err := o.await(ctx)
 		if err == nil {
 			meta, err := m.Metadata()
@@ -111,7 +114,7 @@ func (o *ordered) next(ctx context.Context) (jetstream.Msg, error) {
 				return nil, fmt.Errorf("message without metadata: %w", err)
 			}
 			if meta.Sequence.Consumer == o.count+1 {
-				o.count, o.last = o.count+1, meta.Sequence.Stream
+				o.count, o.last, o.pending = o.count+1, meta.Sequence.Stream, meta.NumPending
 				return m, nil
 			}
 		}
@@ -124,9 +127,6 @@ func (o *ordered) next(ctx context.Context) (jetstream.Msg, error) {
 		o.messages.Stop()
 		if err := keepTrying(ctx, o.nc, o.open); err != nil {
 			return nil, err
-		}
-		if o.cfg.UntilCaughtUp && o.waiting == 0 {
-			return nil, errCaughtUp
 		}
 	}
 }
@@ -149,7 +149,10 @@ func (o *ordered) await(ctx context.Context) (jetstream.Msg, error) {
 
 func (o *ordered) settle(context.Context, jetstream.Msg, bool) error { return nil }
 
-func (o *ordered) stop() { o.messages.Stop() }
+func (o *ordered) stop() error {
+	o.messages.Stop()
+	return nil
+}
 
 // replacedError says that a stream is not the one that was read.
 type replacedError struct {
