@@ -187,7 +187,17 @@ func (c *Capture) countSocket(p *port, s *socket) uint64 {
 	p.received += received
 	p.dropped += dropped
 	c.lost[s.worker] += dropped
+	s.held += received - min(received, dropped)
 	return received
+}
+
+// awaited returns how many packets of a socket's ring have not been handed over, though
+// the kernel has counted them.
+func (c *Capture) awaited(p *port, s *socket, r *blockRing) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.countSocket(p, s)
+	return s.held - min(s.held, r.seen)
 }
 
 // lose counts packets of a ring that could not be read.

@@ -108,7 +108,7 @@ func (s *liveSource) ReadBatch(packets []Packet) (int, error) {
 	}
 	last := !s.drained.IsZero() && !time.Now().Before(s.drained)
 	n := s.fill(packets)
-	if n == 0 && last {
+	if n == 0 && last && s.readThrough() {
 		s.done = true
 		return 0, io.EOF
 	}
@@ -149,11 +149,42 @@ const slack = 20 * time.Millisecond
 // last is how long the last block of a ring may take.
 func (s *liveSource) last() time.Duration { return 2*s.capture.cfg.BlockTimeout + slack }
 
+// overdue is how much longer it may take on a machine that is busy elsewhere, if
+// packets are known to be in it.
+const overdue = 2 * time.Second
+
+// readThrough says whether all rings are.
+func (s *liveSource) readThrough() bool {
+	for i := range s.taps {
+		if s.taps[i].socket != nil && !s.ended(i, s.drained) {
+			return false
+		}
+	}
+	return true
+}
+
+// ended says whether a ring, of which all should have come by a time, has nothing to
+// come. What does not come by then counts as dropped.
+func (s *liveSource) ended(i int, by time.Time) bool {
+	t, r := &s.taps[i], s.rings[i]
+	if time.Now().Before(by) || r.peek() {
+		return false
+	}
+	missing := s.capture.awaited(t.port, t.socket, r)
+	if missing > 0 && time.Since(by) > overdue {
+		s.capture.cfg.Log.Error("the last packets of a ring do not come: they are counted as dropped", "interface", t.port.name, "packets", missing)
+		s.capture.lose(t.port, s.worker, missing)
+		r.seen += missing
+		missing = 0
+	}
+	return missing == 0
+}
+
 // timeout is how long to wait for packets: after a stop, or the removal of an
 // interface, until the last blocks are there.
 func (s *liveSource) timeout() time.Duration {
 	if !s.drained.IsZero() {
-		return max(0, time.Until(s.drained))
+		return max(time.Millisecond, time.Until(s.drained))
 	}
 	if s.capture.stopping.Load() {
 		s.drained = time.Now().Add(s.last())
@@ -162,7 +193,7 @@ func (s *liveSource) timeout() time.Duration {
 	wait := patience * time.Millisecond
 	for i := range s.taps {
 		if t := &s.taps[i]; !t.drained.IsZero() {
-			wait = min(wait, max(0, time.Until(t.drained)))
+			wait = min(wait, max(time.Millisecond, time.Until(t.drained)))
 		}
 	}
 	return wait
@@ -268,7 +299,7 @@ func (s *liveSource) seek(i int) error {
 // it has received was read.
 func (s *liveSource) drain(i int) error {
 	t := s.taps[i]
-	if time.Now().Before(t.drained) || s.rings[i].peek() {
+	if !s.ended(i, t.drained) {
 		return nil
 	}
 	s.taps, s.rings, s.polls = slices.Delete(s.taps, i, i+1), slices.Delete(s.rings, i, i+1), slices.Delete(s.polls, 1+i, 2+i)

@@ -43,6 +43,7 @@ type blockRing struct {
 	left    uint32 // packets left in it
 	next    int    // where the next of them begins, in mem
 
+	seen      uint64 // packets of all blocks that came
 	damaged   uint64 // packets passed over, as what their block says of them made no sense
 	unstamped uint64 // packets without a time of the network card
 }
@@ -82,6 +83,7 @@ func (r *blockRing) peek() bool {
 		start := r.reading * r.blockSize
 		head := (*unix.TpacketHdrV1)(unsafe.Pointer(&r.mem[start+blockHeader]))
 		r.open, r.left = true, min(head.Num_pkts, uint32(r.blockSize/packetHeaderSize))
+		r.seen += uint64(r.left)
 		r.next = start + int(min(head.Offset_to_first_pkt, uint32(r.blockSize)))
 	}
 	return true

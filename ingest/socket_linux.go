@@ -16,6 +16,8 @@ type socket struct {
 	worker int
 	device *device
 	mem    []byte
+	// held counts the packets that were put into the ring, as far as counted.
+	held uint64
 }
 
 var (
