@@ -1,12 +1,9 @@
 package session
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"flowscope/flow"
 	"flowscope/ingest"
@@ -480,107 +477,4 @@ func (d *Driver) unclaim(e *flow.Event, s *flowState) {
 	if s.conn != 0 && len(d.conns[s.conn].runs) == 1 {
 		d.freeConn(s) // of several the closed event tells yet
 	}
-}
-
-// The reasons of parser_closed.
-const (
-	parserError = iota
-	parserDone
-	parserGap
-	parserOverflow
-	parserPanicked
-)
-
-var parserReasons = [...]string{"parse_error", "done", "gap", "buffer_overflow", "panic"}
-
-// ParserReasons returns all reasons of parser_closed.
-func ParserReasons() []string { return slices.Clone(parserReasons[:]) }
-
-// outcome says why a parser ended, and counts it.
-func (d *Driver) outcome(c *candidate, err error) (reason, detail string) {
-	count := c.count
-	_, panicked := err.(*parserPanic)
-	switch {
-	case errors.Is(err, ErrDone):
-		return parserReasons[parserDone], ""
-	case err == errGap:
-		return parserReasons[parserGap], ""
-	case panicked:
-		d.counters.ParserPanics++
-		count.Panics++
-		return parserReasons[parserPanicked], clip(err.Error())
-	}
-	d.counters.ParserErrors++
-	count.Errors++
-	if err == errBuffer || err == errBufferTotal {
-		return parserReasons[parserOverflow], err.Error()
-	}
-	return parserReasons[parserError], clip(err.Error())
-}
-
-// maxDetail bounds the details that events carry, in bytes.
-const maxDetail = 256
-
-func clip(s string) string {
-	if len(s) <= maxDetail {
-		return s
-	}
-	n := maxDetail
-	for n > maxDetail-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// prepare begins the next event of a flow. Every event but a tick takes the next
-// sequence number. The caller sets what the type needs and calls send.
-func (d *Driver) prepare(e *flow.Event, s *flowState, t EventType, at ingest.Timestamp) *SessionEvent {
-	ev := &d.event
-	ev.Type, ev.Time, ev.Seq, ev.Weight = t, at, s.seq, e.Flow.Weight()
-	s.seq++
-	ev.Start, ev.Side, ev.HasSide, ev.Message, ev.Truncated = 0, 0, false, nil, false
-	ev.Reason, ev.Detail, ev.Severity, ev.Count = "", "", "", 0
-	ev.Stats, ev.TCP, ev.Events, ev.Protocols = nil, nil, 0, nil
-	if !d.hasInfo {
-		e.Info(&d.info)
-		d.hasInfo = true
-	}
-	return ev
-}
-
-// send hands the prepared event to the sink, as one of a protocol.
-func (d *Driver) send(candidate int16) {
-	ev := &d.event
-	if ev.Type != Application {
-		first := 0
-		if candidate != noCandidate {
-			first = d.all[candidate].first
-		}
-		ev.Topic = first + int(lifecycleOffset[ev.Type])
-	}
-	topic := &d.registry.topics[ev.Topic]
-	ev.Protocol, ev.Kind = topic.Protocol, topic.Kind
-	d.next.HandleEvent(ev)
-}
-
-// lifecycleOffset is the place of an event type's topic after the first of its
-// protocol.
-var lifecycleOffset = func() (offset [numEventTypes]uint8) {
-	for i, t := range lifecycleTypes {
-		offset[t] = uint8(i)
-	}
-	return offset
-}()
-
-// messageTopic finds a message's topic among those of its protocol. A kind that
-// the factory did not declare is a bug of the parser, found by its contract test;
-// it ends that parser.
-func (d *Driver) messageTopic(first int, kind string) int {
-	topics := d.registry.topics
-	for i := first + len(lifecycleKinds); i < len(topics) && topics[i].Type == Application; i++ {
-		if topics[i].Kind == kind {
-			return i
-		}
-	}
-	panic(fmt.Sprintf("message kind %q is not declared", kind))
 }
