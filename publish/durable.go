@@ -14,7 +14,8 @@ import (
 
 // How a durable consumer asks for messages.
 const (
-	// mostAhead is how many it asks for at once, of those that take little time.
+	// mostAhead is how many it asks for at once, of those that take little time, if
+	// the consumer allows for it.
 	mostAhead = 256
 	// fetchWait is how long such a request stands before it is renewed,
 	// briefFetchWait is the same where it is the end if nothing comes.
@@ -35,16 +36,21 @@ const (
 // it has a request at hand that nobody waits for any more. What waits here for longer
 // than the server waits for an acknowledgement would come again, so batches become
 // small if messages take long, and what is left of one is given back when a third of
-// that time is over, or when the iteration ends.
+// that time is over, or when the iteration ends. What is given back counts as delivered:
+// of a consumer that delivers only so many times one message at a time is asked for.
 type durable struct {
 	nc       *nats.Conn
 	consumer jetstream.Consumer
 	before   error // the connection's latest error, at the beginning
-	ackWait  time.Duration
 	catchUp  bool
 	count    uint64 // messages that are wanted at most, 0 for no end
 	waiting  uint64 // messages stored or unacknowledged at the beginning
 	pending  uint64 // messages stored behind the latest that came
+
+	// By the consumer's configuration:
+	ackWait time.Duration
+	most    int           // messages that may be asked for at once
+	wait    time.Duration // how long a request may stand
 
 	batch      jetstream.MessageBatch // nil: there is none
 	cancel     func()                 // its end
@@ -77,12 +83,31 @@ func openDurable(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (sour
 		return nil, fmt.Errorf("look up the consumer: %w", err)
 	}
 	d := &durable{
-		nc: nc, consumer: consumer, before: nc.LastError(), ackWait: info.Config.AckWait,
+		nc: nc, consumer: consumer, before: nc.LastError(),
 		catchUp: cfg.UntilCaughtUp, count: uint64(max(cfg.Count, 0)),
 		waiting: info.NumPending + uint64(max(info.NumAckPending, 0)), pending: info.NumPending,
 		size: 1, latest: time.Now(),
 	}
+	d.obey(&info.Config)
 	return d, nil
+}
+
+// obey takes note of the consumer's configuration, which may be anybody's.
+func (d *durable) obey(c *jetstream.ConsumerConfig) {
+	d.ackWait, d.most, d.wait = c.AckWait, mostAhead, fetchWait
+	if c.MaxDeliver > 0 || c.AckWait < slow {
+		d.most = 1
+	}
+	if c.MaxRequestBatch > 0 {
+		d.most = min(d.most, c.MaxRequestBatch)
+	}
+	if d.catchUp {
+		d.wait = briefFetchWait
+	}
+	if c.MaxRequestExpires > 0 {
+		d.wait = min(d.wait, c.MaxRequestExpires)
+	}
+	d.size = min(d.size, d.most)
 }
 
 // durable finds or creates the durable consumer; it never changes one.
@@ -109,6 +134,9 @@ func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) 
 	if have.AckPolicy != jetstream.AckExplicitPolicy {
 		return nil, fmt.Errorf("durable consumer %s exists without explicit acknowledgement", c.Durable)
 	}
+	if have.PriorityPolicy != jetstream.PriorityPolicyNone {
+		return nil, fmt.Errorf("durable consumer %s exists with priority groups: want one without", c.Durable)
+	}
 	return consumer, nil
 }
 
@@ -117,7 +145,7 @@ func (d *durable) next(ctx context.Context) (jetstream.Msg, error) {
 		if d.catchUp && d.pending == 0 && d.seen >= d.waiting {
 			return nil, errCaughtUp
 		}
-		if err := d.refused(); err != nil {
+		if err := errors.Join(ctx.Err(), d.refused()); err != nil {
 			return nil, err
 		}
 		if d.batch == nil {
@@ -131,14 +159,10 @@ func (d *durable) next(ctx context.Context) (jetstream.Msg, error) {
 	}
 }
 
-// fetch asks for a batch.
+// fetch asks for a batch. It outlives ctx, until it is given back.
 func (d *durable) fetch(ctx context.Context) error {
-	wait := fetchWait
-	if d.catchUp {
-		wait = briefFetchWait
-	}
 	d.reconnects, d.taken, d.since = d.nc.Stats().Reconnects, 0, time.Now()
-	ctx, d.cancel = context.WithTimeout(ctx, wait)
+	ctx, d.cancel = context.WithTimeout(context.WithoutCancel(ctx), d.wait)
 	var err error
 	most := d.pending
 	if d.count > 0 {
@@ -154,7 +178,7 @@ func (d *durable) fetch(ctx context.Context) error {
 // take waits for the next message of the batch; without a message or an error the
 // batch is over, or it should be seen to whether it is.
 func (d *durable) take(ctx context.Context) (jetstream.Msg, error) {
-	if time.Since(d.since) > d.ackWait/3 {
+	if d.wanted > 1 && time.Since(d.since) > d.ackWait/3 {
 		d.giveBack()
 		d.size = 1
 		return nil, nil
@@ -201,48 +225,55 @@ func (d *durable) over(ctx context.Context) error {
 	case waited > slow:
 		d.size = max(1, d.size/2)
 	case waited < swift && d.taken == d.size:
-		d.size = min(2*d.size, mostAhead)
+		d.size = min(2*d.size, d.most)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil, errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.DeadlineExceeded):
-		if d.catchUp && d.taken == 0 && d.pending == 0 {
+		if d.catchUp && d.taken == 0 {
 			return d.caughtUp(ctx)
 		}
 		return nil
-	case d.refused() != nil, d.nc.IsClosed():
+	case d.refused() != nil, d.nc.IsClosed(), errors.Is(err, jetstream.ErrBadRequest):
 		return err
 	}
-	// Its server or leader has gone, or itself.
+	// Its server or leader has gone, or itself, or it is configured anew.
 	if !pause(ctx, tryPause) {
 		return ctx.Err()
 	}
 	return keepTrying(ctx, d.nc, d.lookUp)
 }
 
-// caughtUp finds out whether what is left is in the hands of others. What is in those of
-// a process that is gone, or was given back to a server that has been started since,
-// comes again when the time for its acknowledgement is over.
+// caughtUp finds out why nothing comes: others may have taken what was stored, or it was
+// removed, and what is left may be in the hands of others. What is in those of a process
+// that is gone, or was given back to a server that has been started since, comes again
+// when the time for its acknowledgement is over.
 func (d *durable) caughtUp(ctx context.Context) error {
 	var info *jetstream.ConsumerInfo
 	err := keepTrying(ctx, d.nc, func(ctx context.Context) (err error) {
 		info, err = d.consumer.Info(ctx)
 		return err
 	})
-	if err == nil && (info.NumAckPending == 0 || time.Since(d.latest) > d.ackWait+2*briefFetchWait) {
-		err = errCaughtUp
+	if err != nil {
+		return err
 	}
-	return err
+	d.pending = info.NumPending
+	if d.pending == 0 && (info.NumAckPending == 0 || time.Since(d.latest) > d.ackWait+2*briefFetchWait) {
+		return errCaughtUp
+	}
+	return nil
 }
 
 // refused is what the account may not do.
 func (d *durable) refused() error { return refusedSince(d.nc, d.before) }
 
 func (d *durable) lookUp(ctx context.Context) error {
-	if _, err := d.consumer.Info(ctx); err != nil {
+	info, err := d.consumer.Info(ctx)
+	if err != nil {
 		return fmt.Errorf("durable consumer %s: %w", d.consumer.CachedInfo().Name, err)
 	}
+	d.obey(&info.Config)
 	return nil
 }
 
