@@ -12,17 +12,22 @@ import (
 
 // How an ordered consumer asks for messages.
 const (
-	// pullAhead is how many it asks for at once.
+	// pullAhead is how many it asks for at once, if the server allows for it.
 	pullAhead = 500
-	// pullExpiry is how long such a request stands, pullHeartbeat how often the
-	// server says meanwhile that it does; after two that are missing it does not.
-	pullExpiry    = 30 * time.Second
-	pullHeartbeat = 5 * time.Second
+	// pullExpiry is how long such a request stands.
+	pullExpiry = 30 * time.Second
 	// forgottenAfter is when the server removes a consumer that asks no more.
 	forgottenAfter = 30 * time.Second
 	// glance is how often it looks whether the connection is still the same.
 	glance = 250 * time.Millisecond
+	// lull is how long nothing comes before the server is asked what has become of
+	// the consumer, briefLull the same where it is the end if nothing is to come.
+	lull      = 5 * time.Second
+	briefLull = time.Second
 )
+
+// errLost says that a message, or the request for messages, was lost on the way.
+var errLost = errors.New("lost on the way")
 
 // ordered reads a stream by consumers that the server keeps in memory and whose
 // messages are not acknowledged. It replaces one that is gone, or of which a message
@@ -34,6 +39,7 @@ type ordered struct {
 	cfg *SubscribeConfig
 
 	created    time.Time // tells the stream from its successor of the same name
+	consumer   jetstream.Consumer
 	messages   jetstream.MessagesContext
 	last       uint64 // number in the stream of the last message, or of the one before the first
 	count      uint64 // messages of this consumer
@@ -72,15 +78,18 @@ func (o *ordered) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up the consumer: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(pullAhead),
-		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+	ahead := pullAhead
+	if most := info.Config.MaxRequestBatch; most > 0 {
+		ahead = min(ahead, most)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return err
 	}
 	if o.created.IsZero() {
 		o.last = info.Delivered.Stream
 	}
-	o.created, o.messages, o.count, o.reconnects = created, messages, 0, reconnects
+	o.created, o.consumer, o.messages, o.count, o.reconnects = created, consumer, messages, 0, reconnects
 	o.pending = info.NumPending
 	return nil
 }
@@ -109,32 +118,48 @@ func (o *ordered) next(ctx context.Context) (jetstream.Msg, error) {
 		}
 		m, err := o.await(ctx)
 		if err == nil {
-			meta, err := m.Metadata()
-			if err != nil {
-				return nil, fmt.Errorf("message without metadata: %w", err)
-			}
-			if meta.Sequence.Consumer == o.count+1 {
-				o.count, o.last, o.pending = o.count+1, meta.Sequence.Stream, meta.NumPending
-				return m, nil
-			}
+			err = o.follows(m)
 		}
 		switch {
+		case err == nil:
+			return m, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case refusedSince(o.nc, before) != nil, o.nc.IsClosed():
+		case refusedSince(o.nc, before) != nil, o.nc.IsClosed(), errors.Is(err, errCaughtUp):
 			return nil, err
 		}
 		o.messages.Stop()
+		if o.count == 0 && !pause(ctx, tryPause) { // the next one may do no better
+			return nil, ctx.Err()
+		}
 		if err := keepTrying(ctx, o.nc, o.open); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// follows takes note of a message. It is an error if it is not the next one.
+func (o *ordered) follows(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("message without metadata: %w", err)
+	}
+	if meta.Sequence.Consumer != o.count+1 {
+		return errLost
+	}
+	o.count, o.last, o.pending = o.count+1, meta.Sequence.Stream, meta.NumPending
+	return nil
+}
+
 // await waits for a message of this consumer as long as there is hope.
 func (o *ordered) await(ctx context.Context) (jetstream.Msg, error) {
 	before := o.nc.LastError()
-	for {
+	every := lull
+	if o.cfg.UntilCaughtUp {
+		every = briefLull
+	}
+	doubted := false
+	for asked := time.Now(); ; {
 		wait, cancel := context.WithTimeout(ctx, glance)
 		m, err := o.messages.Next(jetstream.NextContext(wait))
 		cancel()
@@ -143,8 +168,39 @@ func (o *ordered) await(ctx context.Context) (jetstream.Msg, error) {
 			return m, err
 		case refusedSince(o.nc, before) != nil, o.nc.IsClosed(), o.nc.Stats().Reconnects != o.reconnects:
 			return nil, err
+		case time.Since(asked) < every:
+			continue
 		}
+		sound, err := o.ask(ctx)
+		if err == nil && !sound && doubted {
+			err = errLost
+		}
+		if err != nil {
+			return nil, err
+		}
+		doubted, asked = !sound, time.Now()
 	}
+}
+
+// ask asks the server for the consumer, of which nothing is heard: it may be gone without
+// a word, together with the server that had it, and what is stored may have been removed.
+// It is sound if the server has sent no more than has come and is asked for more; if not,
+// that may just be under way.
+func (o *ordered) ask(ctx context.Context) (sound bool, err error) {
+	var info *jetstream.ConsumerInfo
+	err = request(ctx, o.nc, requestWait, func(ctx context.Context) (err error) {
+		info, err = o.consumer.Info(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("look up the consumer: %w", err)
+	case info.Delivered.Consumer != o.count:
+		return false, nil
+	case o.cfg.UntilCaughtUp && info.NumPending == 0:
+		return false, errCaughtUp
+	}
+	return info.NumWaiting > 0, nil
 }
 
 func (o *ordered) settle(context.Context, jetstream.Msg, bool) error { return nil }
