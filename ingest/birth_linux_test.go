@@ -293,3 +293,30 @@ func TestLinks(t *testing.T) {
 		t.Errorf("%+v, %v", all, complete)
 	}
 }
+
+// TestLiveAlternativeName captures on an interface by one of its other names, which the
+// next one is given, too.
+func TestLiveAlternativeName(t *testing.T) {
+	namespace(t)
+	ip(t, "link property add dev v0 altname other0")
+	said := make(changes, 100)
+	cfg := liveConfig(1)
+	cfg.Interfaces, cfg.SpareSockets = []string{"other0"}, 2
+	cfg.Changed = func(c InterfaceChange) { said <- c }
+	c := openLive(t, cfg)
+	all := capturing(t, c, func() {
+		ip(t, "link del v0")
+		said.await(t, false, "was removed")
+		ip(t, "link add v0 type veth peer name v1")
+		ip(t, "link property add dev v0 altname other0")
+		awaitSpares(t, c, 1)
+		ip(t, "link set v0 up")
+		ip(t, "link set v1 up")
+		said.await(t, true, "is back")
+		sendNumbered(t, 0, 100)
+	})
+	if n := len(all[0].packets); n != 100 {
+		t.Errorf("%d packets, want 100", n)
+	}
+	awaitSpares(t, c, 1)
+}

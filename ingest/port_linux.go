@@ -202,7 +202,8 @@ func (c *Capture) left(d *device) bool {
 	if err != nil {
 		return false // it is being removed
 	}
-	d.left = name != d.name
+	index, err := interfaceIndex(c.probe, d.name) // d.name may be an alternative one
+	d.left = err != nil || index != d.index
 	if up, err := interfaceUp(c.probe, name); err == nil && up {
 		d.kept = !d.left
 	}
