@@ -79,12 +79,12 @@ type Delivery struct {
 //
 // Without Durable every message comes exactly once as long as the iteration lasts.
 // With Durable each is acknowledged after the loop's body has run for it, and the end
-// of the iteration waits until the server has the acknowledgements; leaving the loop
-// leaves the message at hand unacknowledged, so that it is delivered again. A server that
-// does not answer holds the end up for ten seconds at most. Up to 256 messages are sent
-// ahead, fewer if the loop takes long. If the process is killed, or
-// the network breaks, those come again after the consumer's ack_wait, 30 s, behind what
-// came meanwhile, and what a server forgets when it is killed may come twice.
+// of the iteration waits until the server has the acknowledgements, up to a quarter of a
+// minute if it does not answer; leaving the loop leaves the message at hand
+// unacknowledged, so that it is delivered again. Up to 256 messages are sent ahead, fewer
+// if the loop takes long. If the process is killed, or the network breaks, those come
+// again after the consumer's ack_wait, 30 s, behind what came meanwhile, and what a server
+// forgets when it is killed may come twice.
 func Subscribe(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) iter.Seq2[*Delivery, error] {
 	return func(yield func(*Delivery, error) bool) {
 		s, err := openSubscription(ctx, nc, cfg)
