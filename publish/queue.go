@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"slices"
 	"sync"
 )
 
@@ -44,11 +43,10 @@ type queue struct {
 	closed   bool // no more items: get drains what is there
 	failed   bool // nobody takes items any more
 
-	spare      []*Batch
+	spare      spares
 	spareBytes int
-	small      []*Batch // spares for small ones
-	unneeded   int      // the fewest spares there were since the last review
-	reviewed   int      // batches put since then
+	small      spares // for small ones
+	reviewed   int    // batches put since the last review
 }
 
 func newQueue(maxBytes int) *queue {
@@ -142,13 +140,13 @@ func (q *queue) recycle(b *Batch) {
 	cost := b.cost()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if cap(b.Buf) <= smallBatch && len(q.small) < maxSmall {
-		q.small = append(q.small, b)
+	if cap(b.Buf) <= smallBatch && len(q.small.idle) < maxSmall {
+		q.small.put(b)
 	}
 	if cost > maxSpare || cap(b.Buf) < batchTarget || q.spareBytes+cost > q.maxBytes {
 		return
 	}
-	q.spare = append(q.spare, b)
+	q.spare.put(b)
 	q.spareBytes += cost
 }
 
@@ -165,43 +163,32 @@ func (q *queue) copyOf(b *Batch) *Batch {
 func (q *queue) takeSmall() *Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.small)
-	if n == 0 {
-		return new(Batch)
+	if b := q.small.take(); b != nil {
+		return b
 	}
-	b := q.small[n-1]
-	q.small[n-1] = nil
-	q.small = q.small[:n-1]
-	return b
+	return new(Batch)
 }
 
 // empty returns an empty batch.
 func (q *queue) empty() *Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.spare)
-	q.unneeded = min(q.unneeded, max(n-1, 0))
-	if n == 0 {
-		// Room for one event above the target, so that the last one seldom
-		// makes the batch grow.
-		return &Batch{Buf: make([]byte, 0, batchTarget+4<<10), Records: make([]Record, 0, 512)}
+	if b := q.spare.take(); b != nil {
+		q.spareBytes -= b.cost()
+		return b
 	}
-	b := q.spare[n-1]
-	q.spare[n-1] = nil
-	q.spare = q.spare[:n-1]
-	q.spareBytes -= b.cost()
-	return b
+	// Room for one event above the target, so that the last one seldom makes the
+	// batch grow.
+	return &Batch{Buf: make([]byte, 0, batchTarget+4<<10), Records: make([]Record, 0, 512)}
 }
 
 func (q *queue) reviewSpares() {
 	if q.reviewed++; q.reviewed < spareReview {
 		return
 	}
-	for _, b := range q.spare[:q.unneeded] {
-		q.spareBytes -= b.cost()
-	}
-	q.spare = slices.Delete(q.spare, 0, q.unneeded)
-	q.unneeded, q.reviewed = len(q.spare), 0
+	q.reviewed = 0
+	q.spareBytes -= q.spare.review()
+	q.small.review()
 }
 
 // held is the memory of what waits, in bytes.

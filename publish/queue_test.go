@@ -130,8 +130,8 @@ func TestQueueBoundsSpares(t *testing.T) {
 		q.recycle(filled(batchTarget))
 	}
 	q.recycle(filled(maxSpare + 1))
-	if len(q.spare) != 3 || q.spareBytes != 3*batchTarget {
-		t.Errorf("%d spares of %d bytes, want 3 of %d", len(q.spare), q.spareBytes, 3*batchTarget)
+	if len(q.spare.idle) != 3 || q.spareBytes != 3*batchTarget {
+		t.Errorf("%d spares of %d bytes, want 3 of %d", len(q.spare.idle), q.spareBytes, 3*batchTarget)
 	}
 }
 
@@ -149,8 +149,28 @@ func TestQueueGivesUnneededSparesBack(t *testing.T) {
 		q.recycle(a)
 		q.recycle(b)
 	}
-	if len(q.spare) != 2 || q.spareBytes != q.spare[0].cost()+q.spare[1].cost() {
-		t.Errorf("%d spares of %d bytes, want 2", len(q.spare), q.spareBytes)
+	if len(q.spare.idle) != 2 || q.spareBytes != q.spare.idle[0].cost()+q.spare.idle[1].cost() {
+		t.Errorf("%d spares of %d bytes, want 2", len(q.spare.idle), q.spareBytes)
+	}
+}
+
+// What an outage took in small batches is not kept for ever either.
+func TestQueueGivesUnneededSmallSparesBack(t *testing.T) {
+	q := newQueue(100 * batchTarget)
+	for range 2 * maxSmall {
+		q.recycle(filled(smallBatch))
+	}
+	if n := len(q.small.idle); n != maxSmall {
+		t.Errorf("%d small spares, want %d", n, maxSmall)
+	}
+	for range 2*spareReview + 1 {
+		b := q.copyOf(filled(100))
+		q.put(b, true)
+		q.get()
+		q.recycle(b)
+	}
+	if n := len(q.small.idle); n != 1 {
+		t.Errorf("%d small spares, want 1", n)
 	}
 }
 
