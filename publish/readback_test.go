@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -140,17 +141,29 @@ func TestReadBackOfASuccessor(t *testing.T) {
 	}
 }
 
-// The stream's window may have become shorter, and the account may have been given the
-// permission to read: both are looked at again after each new connection, before
-// anything is sent again.
+// The stream's window may be another one after an outage. It is looked at again after each
+// new connection, before anything is sent again; one that is longer does not bring back
+// what was forgotten before.
 func TestReadBackAfterAChangeOfTheWindow(t *testing.T) {
+	for _, windows := range [][]time.Duration{
+		{2 * time.Minute, 100 * time.Millisecond},
+		{2 * time.Second, 2 * time.Minute},
+	} {
+		t.Run(fmt.Sprint(windows), func(t *testing.T) {
+			t.Parallel()
+			changeWindow(t, windows)
+		})
+	}
+}
+
+func changeWindow(t *testing.T, windows []time.Duration) {
 	srv := startServer(t, embedded.Config{Listen: "127.0.0.1:0"})
 	nc, err := nats.Connect(srv.URL(), ConnectionOptions("test", nil)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.AckTimeout, cfg.Stream.DuplicateWindow = time.Minute, 2*time.Minute
+	cfg.AckTimeout, cfg.Stream.DuplicateWindow = time.Minute, windows[0]
 	tr, err := NewJetStream(t.Context(), nc, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -168,17 +181,19 @@ func TestReadBackAfterAChangeOfTheWindow(t *testing.T) {
 	sink.Close()
 	waitFor(t, "the messages", func() bool { return streamMessages(t, srv) == n })
 	sc := streamConfig(cfg.Resolved())
-	sc.Duplicates = 100 * time.Millisecond
-	if _, err := jetStreamOf(t, srv).UpdateStream(t.Context(), sc); err != nil {
-		t.Fatal(err)
+	for i, window := range windows {
+		if sc.Duplicates = window; i > 0 {
+			if _, err := jetStreamOf(t, srv).UpdateStream(t.Context(), sc); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if window < time.Minute {
+			<-time.After(window + 300*time.Millisecond) // the server forgets the ids
+		}
 	}
-	<-time.After(300 * time.Millisecond) // the server forgets the ids
 	if js.sub, err = nc.Subscribe(js.inbox+">", js.answer); err != nil {
 		t.Fatal(err)
 	}
-	js.mu.Lock()
-	js.blind = true // it was not allowed to read
-	js.mu.Unlock()
 	if err := nc.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,8 @@ func (t *jetStream) refresh(ctx context.Context) {
 	}
 	cfg := stream.CachedInfo().Config
 	t.mu.Lock()
-	t.stream.duplicates, t.stream.maxMessage = cfg.Duplicates, max(int(cfg.MaxMsgSize), 0)
+	t.stream.window(cfg.Duplicates, time.Now())
+	t.stream.maxMessage = max(int(cfg.MaxMsgSize), 0)
 	t.mu.Unlock()
 }
 

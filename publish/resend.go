@@ -98,7 +98,7 @@ func disconnected(nc *nats.Conn) error {
 
 // forgotten says whether the server may by now have forgotten a message's id.
 func (t *jetStream) forgotten(s *slot, now time.Time) bool {
-	window := t.stream.duplicates
+	window := t.stream.remembers(s.first)
 	return s.tries > 0 && elapsed(now, s.first) > window-min(windowMargin, window/2)
 }
 

@@ -83,6 +83,31 @@ type streamFacts struct {
 	maxMessage int           // its largest message, 0 for the server's limit only
 	lastSeq    uint64        // when it was looked up
 	created    time.Time     // tells a stream from its successor of the same name
+
+	// longer is when the window was last seen to be longer than before, if it ever was,
+	// shortest what it was at least before that.
+	longer   time.Time
+	shortest time.Duration
+}
+
+// window takes note of what the duplicate window is now.
+func (f *streamFacts) window(d time.Duration, now time.Time) {
+	if d > f.duplicates {
+		if f.longer.IsZero() || f.duplicates < f.shortest {
+			f.shortest = f.duplicates
+		}
+		f.longer = now
+	}
+	f.duplicates = d
+}
+
+// remembers is how long the stream remembers an id that was sent first at some time: a
+// window that is longer by now does not bring back what was forgotten before.
+func (f *streamFacts) remembers(first time.Time) time.Duration {
+	if first.Before(f.longer) {
+		return min(f.shortest, f.duplicates)
+	}
+	return f.duplicates
 }
 
 // setUpStream finds or creates the stream. It never changes one. In mode off it
