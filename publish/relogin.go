@@ -12,10 +12,11 @@ import (
 // login a server might let us in as somebody else.
 func again[T any](log *slog.Logger, first T, read func() (T, error)) func() T {
 	former := first
+	wrong := errorLog{log: log, message: "the login is as before, because its file is not right"}
 	return func() T {
 		now, err := read()
 		if err != nil {
-			log.Warn("the login is as before, because its file is not right", "error", err)
+			wrong.tell(err)
 			return former
 		}
 		former = now

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -121,5 +122,20 @@ func TestLoginIsReadAgainForEachConnection(t *testing.T) {
 			write(tt.second, 0o600)
 			again(tt.second)
 		})
+	}
+}
+
+// A server that refuses a login again and again does not have the log filled with what is
+// wrong with its file.
+func TestLoginThatStaysWrong(t *testing.T) {
+	log := &syncBuffer{}
+	next := again(slog.New(slog.NewTextHandler(log, nil)), "former", func() (string, error) { return "", errors.New("no such file") })
+	for range 1000 {
+		if got := next(); got != "former" {
+			t.Fatalf("the login is %q", got)
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 1 {
+		t.Errorf("%d lines:\n%s", lines, log)
 	}
 }
