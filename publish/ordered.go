@@ -78,11 +78,7 @@ func (o *ordered) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up the consumer: %w", err)
 	}
-	ahead := pullAhead
-	if most := info.Config.MaxRequestBatch; most > 0 {
-		ahead = min(ahead, most)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(pullExpiry))
+	messages, err := consumer.Messages(pullsOf(info), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return err
 	}
@@ -92,6 +88,14 @@ func (o *ordered) open(ctx context.Context) error {
 	o.created, o.consumer, o.messages, o.count, o.reconnects = created, consumer, messages, 0, reconnects
 	o.pending = info.NumPending
 	return nil
+}
+
+// pullsOf is how many messages to ask a consumer for at once.
+func pullsOf(c *jetstream.ConsumerInfo) jetstream.PullMaxMessages {
+	if most := c.Config.MaxRequestBatch; most > 0 {
+		return jetstream.PullMaxMessages(min(pullAhead, most))
+	}
+	return pullAhead
 }
 
 func (o *ordered) config() jetstream.ConsumerConfig {

@@ -11,26 +11,22 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A server that allows for small requests only is asked for little.
-func TestOrderedSmallRequests(t *testing.T) {
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
-		JetStreamLimits: server.JSLimitOpts{MaxRequestBatch: 7},
+// smallRequests connects to a server that allows for requests of a few messages only.
+func smallRequests(t *testing.T) *nats.Conn {
+	t.Helper()
+	srv := serverWith(t, "", func(o *server.Options) {
+		o.JetStream, o.StoreDir, o.JetStreamLimits.MaxRequestBatch = true, t.TempDir(), 7
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server is not ready")
-	}
 	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	return nc
+}
+
+func TestOrderedSmallRequests(t *testing.T) {
+	js, err := jetstream.New(smallRequests(t))
 	if err != nil {
 		t.Fatal(err)
 	}

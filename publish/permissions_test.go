@@ -68,18 +68,10 @@ func permitted(all []permission, accounts []string, without ...permission) *serv
 // connection with them and one that may do everything.
 func startRestricted(t *testing.T, p *server.Permissions) (nc, admin *nats.Conn) {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
-		Users: []*server.User{{Username: "admin", Password: "a"}, {Username: "restricted", Password: "r", Permissions: p}},
+	srv := serverWith(t, "", func(o *server.Options) {
+		o.JetStream, o.StoreDir = true, t.TempDir()
+		o.Users = []*server.User{{Username: "admin", Password: "a"}, {Username: "restricted", Password: "r", Permissions: p}}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server is not ready")
-	}
 	as := func(user, password string) *nats.Conn {
 		nc, err := nats.Connect("", append(ConnectionOptions("test", nil), nats.InProcessServer(srv), nats.UserInfo(user, password))...)
 		if err != nil {

@@ -144,7 +144,7 @@ func (t *jetStream) storedAmong(ctx context.Context, ids map[string]ref, floor u
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the stream back: make a consumer: %w", err)
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(pullAhead))
+	it, err := consumer.Messages(pullsOf(consumer.CachedInfo()))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the stream back: %w", withRefusal(t.nc, err))
 	}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -202,6 +203,28 @@ func changeWindow(t *testing.T, windows []time.Duration) {
 	}
 	if e, stored := p.Ledger().Events, streamMessages(t, srv); stored != n || e.Acknowledged != n || e.Resent != 0 {
 		t.Errorf("stored %d, want %d; %+v, want none resent", stored, n, e)
+	}
+}
+
+func TestReadBackSmallRequests(t *testing.T) {
+	tr, err := NewJetStream(t.Context(), smallRequests(t), DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := tr.(*jetStream)
+	api, err := js.jetStreamAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 50
+	for i := range n {
+		if _, err := api.Publish(t.Context(), "flowscope.dns.query", nil, jetstream.WithMsgID(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, last, err := js.storedAmong(within(t, 20*time.Second), map[string]ref{"0": {}, "17": {}, "49": {}, "50": {}}, 0)
+	if want := map[string]uint64{"0": 1, "17": 18, "49": 50}; err != nil || last != n || !maps.Equal(stored, want) {
+		t.Errorf("%v up to %d, %v; want %v", stored, last, err, want)
 	}
 }
 
