@@ -137,7 +137,7 @@ func makeStream(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// consumers waits until a stream has one, and returns its name.
+// consumers waits until a stream has one that is asked for messages, and returns its name.
 func consumers(t *testing.T, js jetstream.JetStream, but string) string {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
@@ -145,9 +145,9 @@ func consumers(t *testing.T, js jetstream.JetStream, but string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name := range stream.ConsumerNames(t.Context()).Name() {
-			if name != but {
-				return name
+		for info := range stream.ListConsumers(t.Context()).Info() {
+			if info.Name != but && info.NumWaiting > 0 {
+				return info.Name
 			}
 		}
 	}
