@@ -40,12 +40,15 @@ const (
 // of a consumer that delivers only so many times one message at a time is asked for.
 type durable struct {
 	nc       *nats.Conn
+	stream   jetstream.Stream
 	consumer jetstream.Consumer
 	before   error // the connection's latest error, at the beginning
 	catchUp  bool
 	count    uint64 // messages that are wanted at most, 0 for no end
 	waiting  uint64 // messages stored or unacknowledged at the beginning
-	pending  uint64 // messages stored behind the latest that came
+	pending  uint64 // messages stored behind the latest that came, as far as the consumer knew
+	last     uint64 // number in the stream of the last message that was delivered
+	asked    bool   // the stream was asked for its last message since the latest came
 
 	// By the consumer's configuration:
 	ackWait time.Duration
@@ -83,9 +86,9 @@ func openDurable(ctx context.Context, nc *nats.Conn, cfg *SubscribeConfig) (sour
 		return nil, fmt.Errorf("look up the consumer: %w", err)
 	}
 	d := &durable{
-		nc: nc, consumer: consumer, before: nc.LastError(),
+		nc: nc, stream: stream, consumer: consumer, before: nc.LastError(),
 		catchUp: cfg.UntilCaughtUp, count: uint64(max(cfg.Count, 0)),
-		waiting: info.NumPending + uint64(max(info.NumAckPending, 0)), pending: info.NumPending,
+		waiting: info.NumPending + uint64(max(info.NumAckPending, 0)), pending: info.NumPending, last: info.Delivered.Stream,
 		size: 1, latest: time.Now(),
 	}
 	d.obey(&info.Config)
@@ -142,8 +145,10 @@ func (c *SubscribeConfig) durable(ctx context.Context, stream jetstream.Stream) 
 
 func (d *durable) next(ctx context.Context) (jetstream.Msg, error) {
 	for {
-		if d.catchUp && d.pending == 0 && d.seen >= d.waiting {
-			return nil, errCaughtUp
+		if d.catchUp && !d.asked && d.pending == 0 && d.seen >= d.waiting {
+			if err := d.atTheEnd(ctx); err != nil {
+				return nil, err
+			}
 		}
 		if err := errors.Join(ctx.Err(), d.refused()); err != nil {
 			return nil, err
@@ -212,7 +217,7 @@ func (d *durable) took(ctx context.Context, m jetstream.Msg, ok bool) (jetstream
 	}
 	d.taken++
 	d.seen, d.latest = d.seen+1, time.Now()
-	d.pending = meta.NumPending
+	d.pending, d.last, d.asked = meta.NumPending, max(d.last, meta.Sequence.Stream), false
 	return m, nil
 }
 
@@ -243,6 +248,23 @@ func (d *durable) over(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return keepTrying(ctx, d.nc, d.lookUp)
+}
+
+// atTheEnd returns errCaughtUp if the stream's last message has come. A server tells a
+// consumer of messages a moment after it has acknowledged them to their publisher, so
+// that what it says is pending may be too little: if messages are stored behind, which
+// may be others than those that are wanted, a request finds out.
+func (d *durable) atTheEnd(ctx context.Context) error {
+	d.asked = true
+	var stored *jetstream.StreamInfo
+	err := keepTrying(ctx, d.nc, func(ctx context.Context) (err error) {
+		stored, err = d.stream.Info(ctx)
+		return err
+	})
+	if err == nil && d.last >= stored.State.LastSeq {
+		err = errCaughtUp
+	}
+	return err
 }
 
 // caughtUp finds out why nothing comes: others may have taken what was stored, or it was
