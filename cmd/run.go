@@ -44,6 +44,11 @@ func (c *runCommand) Run(p *process) error {
 		log: slog.New(slog.NewTextHandler(p.stderr, nil)),
 	}
 	l.log = l.log.With("sensor", s.Sensor.Name, "run", l.run)
+	if !s.Monitor.Pprof {
+		// Nobody can ask for the profile of the heap: its table, which grows by each
+		// place of the program that a sample is taken at, up to megabytes, is not kept.
+		runtime.MemProfileRate = 0
+	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)

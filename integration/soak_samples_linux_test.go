@@ -33,11 +33,23 @@ var taken = []struct {
 
 var statusLine = regexp.MustCompile(`(?m)^(VmRSS|Threads):\s+(\d+)`)
 
-// sample measures the sensor. The heap is what is reachable: asking for its profile
-// in this way collects garbage first, so the saw-tooth of collections is not in it.
+var liveHeap = regexp.MustCompile(`(?m)^go_gc_heap_live_bytes (\S+)$`)
+
+// sample measures the sensor. The heap is what was reachable at a collection that it is
+// asked for, by way of the heap's profile. The bytes of all objects after it are not:
+// writing the profile alone makes megabytes of garbage, and more the longer the sensor
+// runs, for the profile gets longer.
 func (s *soak) sample(at time.Duration) sample {
 	s.t.Helper()
 	s.get(s.t, "http://127.0.0.1:9477/debug/pprof/heap?gc=1")
+	var heap float64
+	metrics := s.get(s.t, "http://127.0.0.1:9477/metrics")
+	if m := liveHeap.FindStringSubmatch(metrics); m != nil {
+		heap, _ = strconv.ParseFloat(m[1], 64)
+	}
+	if heap == 0 {
+		s.t.Fatalf("no live heap in /metrics:\n%s", metrics)
+	}
 	now := s.status()
 	proc := fmt.Sprintf("/proc/%d", s.run.cmd.Process.Pid)
 	raw, err := os.ReadFile(proc + "/status")
@@ -54,7 +66,7 @@ func (s *soak) sample(at time.Duration) sample {
 	if err != nil || len(files) == 0 || of["VmRSS"] == 0 || of["Threads"] == 0 {
 		s.t.Fatalf("%s: %d files, %v, %v", proc, len(files), of, err)
 	}
-	return sample{at, float64(now.HeapBytes), of["VmRSS"] * 1024, float64(now.Goroutines), float64(len(files)), of["Threads"]}
+	return sample{at, heap, of["VmRSS"] * 1024, float64(now.Goroutines), float64(len(files)), of["Threads"]}
 }
 
 // point is one value at one time.

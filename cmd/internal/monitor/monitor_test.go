@@ -89,8 +89,10 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("missing: %s", line)
 		}
 	}
-	if !strings.Contains(body, "\ngo_goroutines ") || !strings.Contains(body, "\nprocess_") {
-		t.Error("the process and the runtime are missing")
+	for _, name := range []string{"go_goroutines ", "go_gc_heap_live_bytes ", "process_"} {
+		if !strings.Contains(body, "\n"+name) {
+			t.Errorf("of the process and the runtime is missing: %s", name)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,10 +60,17 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+// newRuntimeCollector collects what is usual of the Go runtime and the memory that was
+// reachable at the last collection: what tells a leak from garbage.
+func newRuntimeCollector() prometheus.Collector {
+	live := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc/heap/live:bytes$")}
+	return collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(live))
+}
+
 // Handler returns the endpoints.
 func Handler(get func() *status.Status, profiles bool) http.Handler {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(get), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(newCollector(get), newRuntimeCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
