@@ -63,12 +63,7 @@ func TestLiveUnseen(t *testing.T) {
 	} {
 		for _, workers := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s, %d workers", test.name, workers), func(t *testing.T) {
-				namespace(t)
-				said := make(changes, 100)
-				cfg := liveConfig(workers)
-				cfg.Spread, cfg.SpareSockets = byParity, 1
-				cfg.Changed = func(c InterfaceChange) { said <- c }
-				c := openLive(t, cfg)
+				c, said := openTold(t, workers, 1)
 				test.anew(t)
 				all := capturing(t, c, func() {
 					if got := said.await(t, true, "is back"); got.Unseen != test.unseen {
@@ -93,12 +88,7 @@ func TestLiveUnseen(t *testing.T) {
 // is removed, and then on the one that has had its name meanwhile: what passed that
 // one before was not to be captured.
 func TestLiveUnseenOfAnother(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(1)
-	cfg.SpareSockets = 1
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 1, 1)
 	capturing(t, c, func() {
 		ip(t, "link set v0 down")
 		ip(t, "link set v0 name old0")
@@ -119,12 +109,7 @@ func TestLiveUnseenOfAnother(t *testing.T) {
 func TestLiveFirstPacket(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
-			namespace(t)
-			said := make(changes, 100)
-			cfg := liveConfig(workers)
-			cfg.Spread, cfg.SpareSockets = byParity, 2
-			cfg.Changed = func(c InterfaceChange) { said <- c }
-			c := openLive(t, cfg)
+			c, said := openTold(t, workers, 2)
 			all := capturing(t, c, func() {
 				for i := range 2 {
 					ip(t, "link del v0")
@@ -161,12 +146,7 @@ func awaitSpares(t *testing.T, c *Capture, times int) {
 // TestLiveNameInPassing does not stay on an interface that has the name for a moment
 // only and never was up under it.
 func TestLiveNameInPassing(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(1)
-	cfg.SpareSockets = 2
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 1, 2)
 	got := capturing(t, c, func() {
 		ip(t, "link del v0")
 		said.await(t, false, "was removed")
@@ -188,22 +168,18 @@ func TestLiveNameInPassing(t *testing.T) {
 // TestLiveBoundBefore uses sockets that were bound to an interface already and could
 // make no group on it, as kernels before 6.13 refuse that while it is down.
 func TestLiveBoundBefore(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(2)
-	cfg.Spread, cfg.SpareSockets = byParity, 1
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 2, 1)
+	cfg := liveConfig(2).Config
 	ip(t, "link add w0 type veth peer name w1")
 	d, err := findDevice(c.probe, "w0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range c.ports[0].spares {
-		if err := s.prepare(&cfg.Config); err != nil {
+		if err := s.prepare(&cfg); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.bind(d, &cfg.Config); err != nil {
+		if err := s.bind(d, &cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -220,12 +196,7 @@ func TestLiveBoundBefore(t *testing.T) {
 
 // TestLiveUntold finds an interface that has come back although nobody tells of it.
 func TestLiveUntold(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(1)
-	cfg.SpareSockets = 1
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 1, 1)
 	if err := c.links.close(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,21 @@ func (c changes) await(t *testing.T, up bool, detail string) InterfaceChange {
 	}
 }
 
+// openTold captures on v0, in a namespace of the test's own, and says what becomes of the
+// interface.
+func openTold(t *testing.T, workers, spares int) (*Capture, changes) {
+	t.Helper()
+	namespace(t)
+	said := make(changes, 100)
+	cfg := liveConfig(workers)
+	cfg.SpareSockets = spares
+	if workers > 1 {
+		cfg.Spread = byParity
+	}
+	cfg.Changed = func(c InterfaceChange) { said <- c }
+	return openLive(t, cfg), said
+}
+
 // remake removes v0 and makes another one, under a new index or under the same.
 func remake(t *testing.T, said changes, index int) {
 	t.Helper()
@@ -66,12 +81,7 @@ func directly(t *testing.T, name string) *sender {
 func TestLiveInterfaceMadeAnew(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
-			namespace(t)
-			said := make(changes, 100)
-			cfg := liveConfig(workers)
-			cfg.Spread, cfg.SpareSockets = byParity, 3
-			cfg.Changed = func(c InterfaceChange) { said <- c }
-			c := openLive(t, cfg)
+			c, said := openTold(t, workers, 3)
 			const each = 1000
 			all := capturing(t, c, func() {
 				for i, index := range []int{0, 1000, 1000, 2000} { // 1000 twice: the same index
@@ -129,12 +139,7 @@ func TestLiveInterfaceGone(t *testing.T) {
 		"capture on v0: the interface was removed, and the spare sockets for 1 times are used up (capture.spare_sockets): start again to capture on one of that name",
 	} {
 		t.Run(fmt.Sprint(spares, " spares"), func(t *testing.T) {
-			namespace(t)
-			said := make(changes, 100)
-			cfg := liveConfig(1)
-			cfg.SpareSockets = spares
-			cfg.Changed = func(c InterfaceChange) { said <- c }
-			c := openLive(t, cfg)
+			c, said := openTold(t, 1, spares)
 			r := &liveRecorder{}
 			g, err := NewGroup(c.Sources(), []Handler{r})
 			if err != nil {
@@ -185,12 +190,7 @@ func TestLiveSparesThatFail(t *testing.T) {
 
 // TestLiveStopsWhileGone ends although there is nothing to stop.
 func TestLiveStopsWhileGone(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(2)
-	cfg.Spread, cfg.SpareSockets = byParity, 1
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 2, 1)
 	capturing(t, c, func() {
 		ip(t, "link del v0")
 		said.await(t, false, "was removed")
@@ -202,11 +202,7 @@ func TestLiveStopsWhileGone(t *testing.T) {
 
 // TestLiveRenamed goes on with an interface that gets another name.
 func TestLiveRenamed(t *testing.T) {
-	namespace(t)
-	said := make(changes, 100)
-	cfg := liveConfig(1)
-	cfg.Changed = func(c InterfaceChange) { said <- c }
-	c := openLive(t, cfg)
+	c, said := openTold(t, 1, 4)
 	from := directly(t, "v1")
 	got := capturing(t, c, func() {
 		from.send(numbered(0))

@@ -188,21 +188,23 @@ func (s *hostileServer) serve(done chan struct{}) {
 	}
 }
 
+// waysToStore are the ways of handing events to a stream.
+var waysToStore = []struct {
+	name, mode string
+	batch      int // bytes
+}{
+	{"single", ModeJetStream, 0},
+	{"batched", ModeJetStream, 2048},
+	{"fast", ModeFast, 0},
+	{"fast and batched", ModeFast, 2048},
+}
+
 // TestHostileServer holds every way of sending, and windows down to a single
 // message, to the promise whatever is answered: the account balances all the time,
 // what counts as acknowledged is stored, what is refused for good is a dead letter,
 // and in the end nothing is left.
 func TestHostileServer(t *testing.T) {
-	for _, mode := range []struct {
-		name  string
-		mode  string
-		batch int
-	}{
-		{"single", ModeJetStream, 0},
-		{"batched", ModeJetStream, 2048},
-		{"fast", ModeFast, 0},
-		{"fast and batched", ModeFast, 2048},
-	} {
+	for _, mode := range waysToStore {
 		for _, window := range []struct{ messages, bytes, events int }{
 			{4096, 64 << 20, 3000},
 			{64, 1 << 16, 1000},
@@ -274,13 +276,9 @@ func checkHostile(t *testing.T, s *hostileServer, cfg Config, seed uint64, event
 	}
 }
 
-// What is refused for the moment waits for 100 ms at first, twice as long each time, and
-// for 5 s at most.
-func TestBackOff(t *testing.T) {
-	cfg := DefaultConfig()
-	tr := newJetStreamFor(t, startServer(t, embedded.Config{}), cfg).(*jetStream)
-	defer tr.close()
-	reply := ""
+// oneSent sends an event to nobody, and returns where it is to be acknowledged.
+func oneSent(t *testing.T, cfg Config, tr *jetStream) (p *Publisher, reply string) {
+	t.Helper()
 	tr.put = func(m *nats.Msg) error {
 		reply = strings.Clone(m.Reply)
 		return nil
@@ -289,6 +287,16 @@ func TestBackOff(t *testing.T) {
 	if err := tr.publish(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
+	return p, reply
+}
+
+// What is refused for the moment waits for 100 ms at first, twice as long each time, and
+// for 5 s at most.
+func TestBackOff(t *testing.T) {
+	cfg := DefaultConfig()
+	tr := newJetStreamFor(t, startServer(t, embedded.Config{}), cfg).(*jetStream)
+	defer tr.close()
+	p, reply := oneSent(t, cfg, tr)
 	k, _, _ := tr.slotOf(reply)
 	for i, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
 		want *= time.Millisecond
@@ -318,15 +326,7 @@ func TestAcknowledgementsOfOthersDoNotCount(t *testing.T) {
 	cfg.Stream.Domain = "edge"
 	tr := newJetStreamFor(t, startServer(t, embedded.Config{Domain: "edge"}), cfg).(*jetStream)
 	defer tr.close()
-	reply := ""
-	tr.put = func(m *nats.Msg) error {
-		reply = strings.Clone(m.Reply)
-		return nil
-	}
-	p, batch := handedOver(t, cfg, tr, 1)
-	if err := tr.publish(t.Context(), batch); err != nil {
-		t.Fatal(err)
-	}
+	p, reply := oneSent(t, cfg, tr)
 	for _, text := range others {
 		tr.answer(&nats.Msg{Subject: reply, Data: []byte(text)})
 		if e := p.Ledger().Events; e.Pending != 1 {

@@ -44,16 +44,7 @@ func (d *cutDialer) cut(cuts int) bool {
 // Connections that end after a few messages each, one after another, lose nothing and
 // double nothing.
 func TestReconnectStorm(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		mode  string
-		batch int
-	}{
-		{"single", ModeJetStream, 0},
-		{"batched", ModeJetStream, 2048},
-		{"fast", ModeFast, 0},
-		{"fast and batched", ModeFast, 2048},
-	} {
+	for _, tt := range waysToStore {
 		t.Run(tt.name, func(t *testing.T) {
 			reg := deliveryRegistry(t)
 			srv := startServer(t, embedded.Config{Listen: "127.0.0.1:0"})
