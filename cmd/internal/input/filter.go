@@ -1,6 +1,7 @@
 package input
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -14,6 +15,7 @@ type Filtered struct {
 	expression *filter.Expression
 	last       *ingest.Interface
 	program    filter.Program // for the link type of last
+	pass       bool           // packets of that link type cannot be filtered
 	filtered   atomic.Uint64
 }
 
@@ -25,8 +27,8 @@ var (
 )
 
 // Filter returns a source that leaves out packets of src, which it owns from then
-// on. It ends with an error that wraps a *filter.LinkError at a packet that cannot
-// be filtered.
+// on. Packets of a link type that cannot be filtered pass: no such link type can be
+// decoded, so that they are counted for that, as they are without a filter.
 func Filter(src ingest.Source, e *filter.Expression) *Filtered {
 	return &Filtered{src: src, expression: e}
 }
@@ -44,7 +46,7 @@ func (f *Filtered) ReadBatch(packets []ingest.Packet) (int, error) {
 				break
 			}
 		}
-		if f.program.Match(p.Data, p.Length) {
+		if f.pass || f.program.Match(p.Data, p.Length) {
 			packets[passed] = *p
 			passed++
 		}
@@ -56,7 +58,9 @@ func (f *Filtered) ReadBatch(packets []ingest.Packet) (int, error) {
 func (f *Filtered) compile(at *ingest.Interface) error {
 	if f.last == nil || f.last.LinkType != at.LinkType {
 		program, err := f.expression.Compile(uint32(at.LinkType), false)
-		if err != nil {
+		var unknown *filter.LinkError
+		f.pass = errors.As(err, &unknown)
+		if err != nil && !f.pass {
 			return fmt.Errorf("%s: %w", at.Name, err)
 		}
 		f.program = program

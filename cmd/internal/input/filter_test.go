@@ -3,6 +3,7 @@ package input
 import (
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"flowscope/flow"
@@ -34,25 +35,35 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// odd is a source of two packets, the second of which cannot be filtered.
-type odd struct{}
+// mixed is a source of three packets, none of which is TCP; the second is of a link
+// type that cannot be filtered.
+type mixed struct{}
 
-func (odd) ReadBatch(packets []ingest.Packet) (int, error) {
-	packets[0] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{Name: "a", LinkType: 1}}
-	packets[1] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{Name: "b", LinkType: 220}}
-	return 2, nil
-}
-func (odd) Close() error { return nil }
-
-func TestFilterOfUnknownLinkType(t *testing.T) {
-	e, err := filter.Parse("not tcp")
-	if err != nil {
-		t.Fatal(err)
+func (mixed) ReadBatch(packets []ingest.Packet) (int, error) {
+	for i, link := range []ingest.LinkType{1, 220, 1} {
+		packets[i] = ingest.Packet{Data: make([]byte, 60), Length: 60, Interface: &ingest.Interface{LinkType: link}}
 	}
-	n, err := Filter(odd{}, e).ReadBatch(make([]ingest.Packet, 2))
-	var wrong *filter.LinkError
-	if n != 1 || !errors.As(err, &wrong) || err.Error() != "b: filter: packets of link type 220 cannot be filtered" {
-		t.Errorf("%d: %v", n, err)
+	return 3, io.EOF
+}
+func (mixed) Close() error { return nil }
+
+// TestFilterOfUnknownLinkType has what cannot be filtered pass, whatever the
+// expression, and filters the rest.
+func TestFilterOfUnknownLinkType(t *testing.T) {
+	for expression, want := range map[string][]ingest.LinkType{"tcp": {220}, "not tcp": {1, 220, 1}} {
+		e, err := filter.Parse(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, packets := Filter(mixed{}, e), make([]ingest.Packet, 3)
+		n, err := f.ReadBatch(packets)
+		var got []ingest.LinkType
+		for _, p := range packets[:n] {
+			got = append(got, p.Interface.LinkType)
+		}
+		if !errors.Is(err, io.EOF) || !slices.Equal(got, want) || f.Losses().Filtered != uint64(3-len(want)) {
+			t.Errorf("%s: link types %v pass, want %v; %d filtered: %v", expression, got, want, f.Losses().Filtered, err)
+		}
 	}
 }
 
