@@ -120,5 +120,5 @@ var comments = map[string]string{
 
 	"security":         "What a running sensor gives up once its sockets are open.",
 	"security.sandbox": "on: all capabilities, new privileges, most files and system calls; off: nothing.",
-	"security.user":    `User to become, name or number; "" is to stay who started it.`,
+	"security.user":    `User to become, name or number, not root; "" is to stay who started it.`,
 }

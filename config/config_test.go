@@ -98,6 +98,13 @@ func TestFileProblems(t *testing.T) {
 		{"option of a protocol", "protocols:\n  dns:\n    max_pending: 0\n", "c.yml:3:5: protocols.dns.max_pending: want 1 to"},
 		{"two logins", "publish:\n  auth:\n    credentials: a\n    nkey_seed: b\n", "c.yml:3:5: publish.auth: credentials and nkey_seed: want one way"},
 		{"switched off", "protocols: {dns: {enabled: false}}\npublish: {only: [dns]}\n", `publish.only: protocol "dns" is switched off`},
+		{"user of 33 bits", "security: {user: \"4294967296\"}\n", `c.yml:1:12: security.user: "4294967296": want the name of a user, or a number from 1 to 4294967294`},
+		{"user that is none", "security: {user: \"4294967295\"}\n", `security.user: "4294967295": want the name`},
+		{"user below zero", "security: {user: \"-1\"}\n", `security.user: "-1": want the name`},
+		{"user and group", "security: {user: \"65534:65534\"}\n", `security.user: "65534:65534": want the name`},
+		{"user in octal", "security: {user: \"0100\"}\n", `security.user: "0100": want the name`},
+		{"root by number", "security: {user: \"0\"}\n", `security.user: "0": this is root, who gives nothing up`},
+		{"root by name", "security: {user: root}\n", `security.user: "root": this is root`},
 		{"login in a URL", "publish:\n  servers: [\"nats://s3cret@host:1\"]\n", "nats://[masked]@host"},
 	}
 	for _, tt := range tests {

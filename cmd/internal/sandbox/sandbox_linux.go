@@ -48,11 +48,16 @@ func (p Policy) ids() (uid, gid int, err error) {
 	if p.User == "" {
 		return -1, -1, nil
 	}
-	return Lookup(p.User)
+	uid, gid, err = Lookup(p.User)
+	if err != nil {
+		err = fmt.Errorf("sandbox: %w", err)
+	}
+	return uid, gid, err
 }
 
+// become changes all ids of all threads, and looks whether they are changed.
 func become(uid, gid int) error {
-	if uid < 0 || uid == os.Getuid() && gid == os.Getgid() {
+	if uid < 0 || checkIDs(uid, gid) == nil {
 		return nil
 	}
 	if err := syscall.Setgroups(nil); err != nil {
@@ -63,6 +68,38 @@ func become(uid, gid int) error {
 	}
 	if err := syscall.Setresuid(uid, uid, uid); err != nil {
 		return fmt.Errorf("user %d: %w", uid, err)
+	}
+	return checkIDs(uid, gid)
+}
+
+// checkIDs refuses any real, effective, saved or file system id that is another one.
+// A call whose result is not the same on all threads ends the process (package syscall).
+func checkIDs(uid, gid int) error {
+	for _, c := range []struct {
+		what      string
+		call, arg uintptr
+		want      int
+	}{
+		{"real user", unix.SYS_GETUID, 0, uid},
+		{"effective user", unix.SYS_GETEUID, 0, uid},
+		{"file system user", unix.SYS_SETFSUID, noID, uid}, // changes nothing
+		{"real group", unix.SYS_GETGID, 0, gid},
+		{"effective group", unix.SYS_GETEGID, 0, gid},
+		{"file system group", unix.SYS_SETFSGID, noID, gid},
+	} {
+		got, _, errno := syscall.AllThreadsSyscall(c.call, c.arg, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("%s: %w", c.what, errno)
+		}
+		if int(got) != c.want {
+			return fmt.Errorf("%s: is %d, want %d", c.what, got, c.want)
+		}
+	}
+	if _, _, saved := unix.Getresuid(); saved != uid {
+		return fmt.Errorf("saved user: is %d, want %d", saved, uid)
+	}
+	if _, _, saved := unix.Getresgid(); saved != gid {
+		return fmt.Errorf("saved group: is %d, want %d", saved, gid)
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// nobody is a user by number, whether or not the system knows it.
+const nobody = 65534
+
 // confined is what the child tells of itself.
 type confined struct {
 	Report Report
@@ -52,6 +55,11 @@ func child(folder string) error {
 			select {}
 		}()
 		<-ready
+	}
+	if os.Getenv("SANDBOX_HALF") != "" { // as a set-uid program is started
+		if err := firstError(syscall.Setresgid(nobody, 0, 0), syscall.Setresuid(nobody, 0, 0)); err != nil {
+			return err
+		}
 	}
 	report, err := Enter(Policy{
 		User: os.Getenv("SANDBOX_USER"),
@@ -186,7 +194,7 @@ func buildChild(t *testing.T) string {
 	return program
 }
 
-func startChild(t *testing.T, program, user string) (*exec.Cmd, confined) {
+func startChild(t *testing.T, program, user string, env ...string) (*exec.Cmd, confined) {
 	t.Helper()
 	folder := t.TempDir()
 	for _, sub := range []string{"read", "write", "other"} {
@@ -199,7 +207,7 @@ func startChild(t *testing.T, program, user string) (*exec.Cmd, confined) {
 	}
 	openUp(t, folder)
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "SANDBOX_CHILD="+folder, "SANDBOX_USER="+user)
+	cmd.Env = append(append(os.Environ(), "SANDBOX_CHILD="+folder, "SANDBOX_USER="+user), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
@@ -305,9 +313,48 @@ func checkThread(t *testing.T, task string, other bool) {
 	}
 }
 
-func TestUnknownUser(t *testing.T) {
-	if _, _, err := (Policy{User: "no-such-user"}).ids(); err == nil || !strings.Contains(err.Error(), "no-such-user") {
-		t.Errorf("error is %v", err)
+// Whoever is the wanted user in part only becomes it wholly.
+func TestHalfAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("to change the user takes root")
+	}
+	cmd, c := startChild(t, buildChild(t), fmt.Sprint(nobody), "SANDBOX_HALF=yes")
+	if c.Report.UID != nobody {
+		t.Errorf("%v", c.Report)
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"Uid:", "Gid:"} {
+		if want := who + strings.Repeat(fmt.Sprintf("\t%d", nobody), 4) + "\n"; !strings.Contains(string(raw), want) {
+			t.Errorf("want %q in\n%s", want, raw)
+		}
+	}
+}
+
+func TestLookup(t *testing.T) {
+	for _, tt := range []struct {
+		user string
+		uid  int
+	}{{"65534", 65534}, {"4294967294", 4294967294}, {"123456", 123456}} {
+		uid, gid, err := Lookup(tt.user)
+		if err != nil || uid != tt.uid || gid != tt.uid {
+			t.Errorf("%s: %d, %d, %v", tt.user, uid, gid, err)
+		}
+	}
+	for user, want := range map[string]string{
+		"no-such-user": "no user of this system has that name",
+		"4294967295":   "it is no number from 1 to 4294967294", // setresuid(-1) changes nothing
+		"4294967296":   "it is no number",                      // 0 in the 32 bits of an id
+		"99999999999":  "it is no number",
+		"-2":           "it is no number",
+		"0":            "is root",
+		"root":         "is root",
+	} {
+		if uid, gid, err := Lookup(user); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), user) {
+			t.Errorf("%s: %d, %d, %v, want %q", user, uid, gid, err, want)
+		}
 	}
 }
 
