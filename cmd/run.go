@@ -328,7 +328,7 @@ func (l *live) status() *status.Status {
 	now := time.Now()
 	s := &status.Status{
 		Sensor: l.Sensor.Name, Run: l.run, Version: moduleVersion(), Time: now.UTC(), Started: l.began.UTC(),
-		State: state, Ledger: l.ledger(), Goroutines: runtime.NumGoroutine(),
+		State: state, Ledger: l.ledger(), Subjects: l.publisher.Subjects(), Goroutines: runtime.NumGoroutine(),
 	}
 	err := l.publisher.Ready()
 	s.Ready = err == nil && (state == stateCapturing || state == stateShedding)

@@ -1,5 +1,7 @@
 package flow
 
+import "slices"
+
 // Outcome says what became of a packet in decoding.
 type Outcome uint8
 
@@ -36,6 +38,9 @@ var outcomeNames = [numOutcomes]string{
 	"short_transport_header", "bad_transport_header", "bad_checksum", "too_deep",
 	"bad_fragment", "fragment_conflict", "fragment_timeout", "fragment_cap",
 }
+
+// UndecodableReasons returns the names of all outcomes that count as undecodable.
+func UndecodableReasons() []string { return slices.Clone(outcomeNames[firstUndecodable:]) }
 
 // String returns the outcome as it stands in the ledger.
 func (o Outcome) String() string {

@@ -1,6 +1,9 @@
 package publish
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // outcome is where an event ended.
 type outcome uint8
@@ -27,6 +30,9 @@ const (
 
 // dropNames are the keys of the ledger's events.dropped.
 var dropNames = [numDropReasons]string{"queue_full", "queue_tick", "queue_message", "queue_flow", "unknown_topic"}
+
+// DropReasons returns the reasons for which events may be given up.
+func DropReasons() []string { return slices.Clone(dropNames[:]) }
 
 // workerCounts are what one worker counts. Events about the sensor are not in
 // them.

@@ -1,11 +1,13 @@
 package monitor
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"flowscope/cmd/internal/status"
+	"flowscope/flow"
 	"flowscope/publish"
 )
 
@@ -30,22 +32,20 @@ func Metrics() []Metric {
 		gauge("start_time_seconds", "When the run began, Unix time.", func(s *status.Status, put putFunc) { put(float64(s.Started.UnixMilli()) / 1e3) }),
 		counter("packets_received_total", "Packets received, the kernel's drops among them.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Packets.Received)) }),
 		counter("packets_total", "What became of packets; sums up to those received.", packets, "outcome"),
-		counter("packets_undecodable_total", "Packets that could not be decoded, by reason.", reasons(func(l *publish.Ledger) publish.Reasons { return l.Packets.Undecodable }), "reason"),
+		counter("packets_undecodable_total", "Packets that could not be decoded, by reason.", reasons(flow.UndecodableReasons(), func(l *publish.Ledger) publish.Reasons { return l.Packets.Undecodable }), "reason"),
 		counter("flows_started_total", "Flows begun.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Started)) }),
-		counter("flows_ended_total", "Flows ended, by reason.", reasons(func(l *publish.Ledger) publish.Reasons { return l.Flows.Ended }), "reason"),
+		counter("flows_ended_total", "Flows ended, by reason.", reasons(flow.Reasons(), func(l *publish.Ledger) publish.Reasons { return l.Flows.Ended }), "reason"),
 		counter("flows_shed_total", "Flows not followed while events could not leave.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Shed)) }),
 		gauge("flows_active", "Flows being tracked.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Flows.Active)) }),
 		counter("events_made_total", "Events made.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.Made)) }),
 		counter("events_total", "What became of events; sums up to those made, with flowscope_events_pending.", events, "outcome"),
-		counter("events_dropped_total", "Events given up, by reason.", reasons(func(l *publish.Ledger) publish.Reasons { return l.Events.Dropped }), "reason"),
+		counter("events_dropped_total", "Events given up, by reason.", reasons(publish.DropReasons(), func(l *publish.Ledger) publish.Reasons { return l.Events.Dropped }), "reason"),
 		gauge("events_pending", "Events made and not settled yet.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.Pending)) }),
 		counter("events_resent_total", "Events sent again after trouble.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.Resent)) }),
 		counter("events_duplicates_total", "Acknowledged events that the stream had already.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.Duplicates)) }),
 		counter("events_possibly_doubled_total", "Events sent again after the stream may have forgotten them.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Events.PossiblyDoubled)) }),
 		counter("subject_events_total", "Events per subject.", func(s *status.Status, put putFunc) {
-			for subject, n := range s.Ledger.Subjects {
-				put(count(n), subject)
-			}
+			all(s.Subjects, s.Ledger.Subjects, put)
 		}, "subject"),
 		counter("payload_bytes_seen_total", "Payload bytes of all packets.", func(s *status.Status, put putFunc) { put(count(s.Ledger.Payload.Seen)) }),
 		counter("payload_bytes_total", "What became of payload bytes; sums up to those seen, with flowscope_payload_bytes_buffered.", payload, "outcome"),
@@ -129,10 +129,20 @@ func payload(s *status.Status, put putFunc) {
 	put(count(p.Discarded.Sum()), "discarded")
 }
 
-func reasons(of func(*publish.Ledger) publish.Reasons) func(*status.Status, putFunc) {
-	return func(s *status.Status, put putFunc) {
-		for reason, n := range of(s.Ledger) {
-			put(count(n), reason)
+func reasons(known []string, of func(*publish.Ledger) publish.Reasons) func(*status.Status, putFunc) {
+	return func(s *status.Status, put putFunc) { all(known, of(s.Ledger), put) }
+}
+
+// all puts the known labels, 0 for those that were not counted yet: the rate of a
+// series that begins with its first burst would not show that burst. What was counted
+// and is not known comes as well.
+func all(known []string, counts map[string]uint64, put putFunc) {
+	for _, label := range known {
+		put(count(counts[label]), label)
+	}
+	for label, n := range counts {
+		if !slices.Contains(known, label) {
+			put(count(n), label)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package monitor
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -92,6 +93,42 @@ func TestMetrics(t *testing.T) {
 	for _, name := range []string{"go_goroutines ", "go_gc_heap_live_bytes ", "process_"} {
 		if !strings.Contains(body, "\n"+name) {
 			t.Errorf("of the process and the runtime is missing: %s", name)
+		}
+	}
+}
+
+// fresh is a sensor that has counted nothing yet.
+func fresh() *status.Status {
+	return &status.Status{
+		Ledger: &publish.Ledger{}, Subjects: []string{"flowscope.dns.query", "flowscope.sensor.dead_letter"},
+		Workers: make([]status.Worker, 1), Interfaces: []status.Interface{{Name: "eth0"}},
+		Protocols: map[string]status.Protocol{"dns": {}},
+	}
+}
+
+// TestSeriesBeginAtZero: a rate counts from the first value that is there, so every
+// label that is known must be there before something is counted under it.
+func TestSeriesBeginAtZero(t *testing.T) {
+	_, body := get(t, Handler(fresh, false), "/metrics")
+	want := map[string][]string{
+		`flowscope_packets_undecodable_total{reason=%q} 0`: {
+			"link_type", "short_link_header", "short_ip_header", "bad_ip_header", "bad_ip_length", "short_transport_header",
+			"bad_transport_header", "bad_checksum", "too_deep", "bad_fragment", "fragment_conflict", "fragment_timeout", "fragment_cap",
+		},
+		`flowscope_flows_ended_total{reason=%q} 0`:     {"fin", "rst", "idle", "evicted", "reused", "end_of_input", "shutdown"},
+		`flowscope_events_dropped_total{reason=%q} 0`:  {"queue_full", "queue_tick", "queue_message", "queue_flow", "unknown_topic"},
+		`flowscope_events_total{outcome=%q} 0`:         {"acknowledged", "dead_letter", "dropped", "filtered", "sent", "written"},
+		`flowscope_subject_events_total{subject=%q} 0`: {"flowscope.dns.query", "flowscope.sensor.dead_letter"},
+	}
+	for format, labels := range want {
+		name, _, _ := strings.Cut(format, "{")
+		if n := strings.Count(body, "\n"+name+"{"); n != len(labels) {
+			t.Errorf("%d series of %s, want %d", n, name, len(labels))
+		}
+		for _, label := range labels {
+			if line := fmt.Sprintf(format, label); !strings.Contains(body, "\n"+line+"\n") {
+				t.Errorf("missing: %s", line)
+			}
 		}
 	}
 }

@@ -26,8 +26,10 @@ type Status struct {
 	Ready   bool   `json:"ready"`
 	Trouble string `json:"trouble,omitempty"`
 
-	Ledger  *publish.Ledger `json:"ledger"`
-	Workers []Worker        `json:"workers,omitempty"`
+	Ledger *publish.Ledger `json:"ledger"`
+	// Subjects are all that events may have; the ledger counts those that had some.
+	Subjects []string `json:"-"`
+	Workers  []Worker `json:"workers,omitempty"`
 	// Interfaces are those captured from.
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Queue      Queue       `json:"queue"`
