@@ -11,10 +11,13 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/flowscope ./cmd/flowscope
+# Whoever the sensor becomes (security.user) makes its store there.
+RUN mkdir -p /out/root/data && chmod 1777 /out/root/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/flowscope /flowscope
+COPY --from=build /out/root/ /
 COPY integration/testdata/dns.pcap /samples/dns.pcap
 # The working folder is also where the embedded store puts its files.
 WORKDIR /data

@@ -3,8 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -25,9 +23,6 @@ func (l *live) confine() error {
 	}
 	if store := l.dest.store(); store != "" {
 		p.Write = append(p.Write, store)
-		if err := handOver(store, l.Security.User); err != nil {
-			return err
-		}
 	}
 	if l.dest.temporary != "" {
 		l.log.Warn("the embedded server's store is a temporary one: what is in it is removed at the end (publish.embedded.store)")
@@ -53,27 +48,6 @@ func (l *live) loginFiles() (files []string) {
 		}
 	}
 	return files
-}
-
-// handOver gives a store to the user that is to write it from now on.
-func handOver(store, name string) error {
-	if name == "" {
-		return nil
-	}
-	uid, gid, err := sandbox.Lookup(name)
-	if err != nil {
-		return err
-	}
-	err = filepath.WalkDir(store, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, gid)
-	})
-	if err != nil {
-		return fmt.Errorf("give the store to %s: %w", name, err)
-	}
-	return nil
 }
 
 // supervise tells the service manager that the sensor is ready, and then that it

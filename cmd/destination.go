@@ -59,17 +59,21 @@ func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logg
 }
 
 func (d *destination) startServer(s *settled, log *slog.Logger) error {
-	store := s.Publish.Embedded.Store
-	if store == "" {
-		var err error
-		if store, err = os.MkdirTemp("", "flowscope-"); err != nil {
-			return fmt.Errorf("make a directory for the store: %w", err)
-		}
-		d.temporary = store
-	}
 	cfg, err := embeddedConfig(&s.Publish, log)
 	if err != nil {
 		return err
+	}
+	store := s.Publish.Embedded.Store
+	if s.live && s.Security.User != "" {
+		if err := handOver(store, s.Security.User); err != nil {
+			return err
+		}
+	}
+	if store == "" {
+		if store, err = os.MkdirTemp("", "flowscope-"); err != nil {
+			return fmt.Errorf("make a directory for the store: %w: publish.embedded.store names another", err)
+		}
+		d.temporary = store
 	}
 	cfg.Store, d.folder = store, store
 	d.server, err = embedded.Start(cfg)

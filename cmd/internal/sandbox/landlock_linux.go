@@ -89,8 +89,8 @@ func rulesetAttr(version int) (attr landlockAttr, size uintptr) {
 // allow gives rights on a path: those of tree if it is a folder.
 func (r *ruleset) allow(path string, file, tree uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
-		return nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EACCES) {
+		return nil // what the user cannot reach needs no leave
 	}
 	if err != nil {
 		return fmt.Errorf("sandbox: open %s: %w", path, err)

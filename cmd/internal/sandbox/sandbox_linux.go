@@ -13,8 +13,8 @@ import (
 // Enter applies the policy to all threads, in the only order that works: what
 // needs privileges first, system calls last.
 func Enter(p Policy) (Report, error) {
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_GETPID, 0, 0, 0); errno != 0 {
-		return Report{}, fmt.Errorf("sandbox: this program was built with cgo, whose threads cannot be reached: build it with CGO_ENABLED=0: %w", ErrUnsupported)
+	if err := reachable(); err != nil {
+		return Report{}, err
 	}
 	uid, gid, err := p.ids()
 	if err != nil {
@@ -41,6 +41,44 @@ func Enter(p Policy) (Report, error) {
 		}
 	}
 	return Report{UID: os.Getuid(), Landlock: version}, nil
+}
+
+// FilesAs has all threads open and make files as another user and group from now on,
+// without the other groups that the process has. It keeps all else, such as the right
+// to open packet sockets; Enter with the same user completes it.
+func FilesAs(uid, gid int) error {
+	if err := reachable(); err != nil {
+		return err
+	}
+	if checkIDs(uid, gid) == nil {
+		return nil
+	}
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("give up groups: %w", err)
+	}
+	// Neither call says whether it has worked; the second one, which changes nothing,
+	// tells who it is now.
+	for _, c := range []struct {
+		what string
+		call uintptr
+		id   int
+	}{{"group", unix.SYS_SETFSGID, gid}, {"user", unix.SYS_SETFSUID, uid}} {
+		if err := allThreads(c.call, uintptr(c.id), 0, 0); err != nil {
+			return fmt.Errorf("files as %s %d: %w", c.what, c.id, err)
+		}
+		if now, _, _ := syscall.AllThreadsSyscall(c.call, noID, 0, 0); int(now) != c.id {
+			return fmt.Errorf("files as %s %d: %w", c.what, c.id, unix.EPERM)
+		}
+	}
+	return nil
+}
+
+// reachable says whether system calls can be made on all threads.
+func reachable() error {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_GETPID, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("sandbox: this program was built with cgo, whose threads cannot be reached: build it with CGO_ENABLED=0: %w", ErrUnsupported)
+	}
+	return nil
 }
 
 // ids returns the user and group to become, -1 to stay.

@@ -1,0 +1,95 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"flowscope/cmd/internal/sandbox"
+)
+
+// handOver has a store belong to the user that the process is to become, and has all
+// files opened as that user from now on: what the server makes is the user's from the
+// beginning, which takes no capability but CAP_SETUID and CAP_SETGID. Only what
+// belongs to others already takes CAP_CHOWN as well. "" is a store that the user is to
+// make.
+func handOver(store, name string) error {
+	uid, gid, err := sandbox.Lookup(name)
+	if err != nil {
+		return fmt.Errorf("security.user: %w", err)
+	}
+	var refused error
+	if store != "" {
+		refused = give(store, uid, gid)
+	}
+	if err := sandbox.FilesAs(uid, gid); err != nil {
+		return fmt.Errorf("security.user: %w", err)
+	}
+	if refused == nil {
+		return nil
+	}
+	// A folder that only its owner reads is none for a root without capabilities, and
+	// may be all the user's.
+	if err := usable(store); err != nil {
+		return fmt.Errorf("give the store to user %s: %w: make it that user's: mkdir -p %s && chown -R %d:%d %s",
+			name, errors.Join(refused, err), store, uid, gid, store)
+	}
+	return nil
+}
+
+// give changes the owner of what is another's, of a folder after what is in it. A
+// store that is not there yet is made.
+func give(store string, uid, gid int) error {
+	made := false
+	if _, err := os.Lstat(store); errors.Is(err, fs.ErrNotExist) {
+		made = true
+	}
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(store) // a link that leads out of it is not followed
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var paths []string
+	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
+	})
+	for i := len(paths) - 1; i >= 0 && err == nil; i-- {
+		err = giveOne(root, paths[i], uid, gid)
+	}
+	if err != nil && made {
+		_ = os.Remove(store) // the user may be able to make it
+	}
+	return err
+}
+
+func giveOne(root *os.Root, path string, uid, gid int) error {
+	info, err := root.Lstat(path)
+	if err != nil || ownedBy(info, uid, gid) {
+		return err
+	}
+	return root.Lchown(path, uid, gid)
+}
+
+// usable looks whether all of a store can be read and written, and makes it if it is
+// not there.
+func usable(store string) error {
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		return err
+	}
+	return filepath.WalkDir(store, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	})
+}
