@@ -3,6 +3,9 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -22,6 +25,15 @@ type cli struct {
 func (p *process) dispatch() error {
 	var c cli
 	helped := false
+	args := joinNegative(p.args)
+	switch {
+	case len(args) == 0:
+		return usagef("no command: want one of %s\nflowscope --help says what there is", strings.Join(commands(&c), ", "))
+	case args[0] == "--version":
+		args[0] = "version"
+	case args[0] == "help":
+		args = append(args[1:], "--help")
+	}
 	parser, err := kong.New(
 		&c,
 		kong.Name("flowscope"),
@@ -33,7 +45,7 @@ func (p *process) dispatch() error {
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)
 	}
-	parsed, err := parser.Parse(p.args)
+	parsed, err := parser.Parse(args)
 	if helped {
 		return nil
 	}
@@ -41,6 +53,33 @@ func (p *process) dispatch() error {
 		return &usageError{hint(err)}
 	}
 	return alone(parsed.Run(p))
+}
+
+// joinNegative writes a negative number that stands behind a flag into the flag, or it
+// would be taken for a flag itself: what is wrong with it is for the flag to say.
+func joinNegative(args []string) []string {
+	var joined []string
+	for i, a := range args {
+		if i > 0 && negative.MatchString(a) && longFlag.MatchString(args[i-1]) {
+			joined[len(joined)-1] += "=" + a
+			continue
+		}
+		joined = append(joined, a)
+	}
+	return joined
+}
+
+var (
+	negative = regexp.MustCompile(`^-[.0-9]`)
+	longFlag = regexp.MustCompile(`^--[a-z][-a-z]*$`)
+)
+
+// commands are the names of the commands.
+func commands(c *cli) (names []string) {
+	for f := range reflect.TypeOf(c).Elem().Fields() {
+		names = append(names, strings.ToLower(f.Name))
+	}
+	return names
 }
 
 // alone takes an error out of a list of one: kong joins what a command returns
@@ -57,7 +96,7 @@ func hint(err error) string {
 	command := "flowscope"
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Selected() != nil {
-		command += " " + wrong.Context.Selected().Name
+		command = wrong.Context.Selected().FullPath()
 	}
 	return fmt.Sprintf("%v\n%s --help says what there is", err, command)
 }

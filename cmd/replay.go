@@ -66,7 +66,10 @@ func (c *replayCommand) settle(p *process) (*settled, error) {
 	if !s.json && c.Report != "text" {
 		return nil, usagef("--report %s: want text or json", c.Report)
 	}
-	var err error
+	err := c.checkTo()
+	if err != nil {
+		return nil, err
+	}
 	if s.speed, err = parseSpeed(c.Speed); err != nil {
 		return nil, err
 	}
@@ -89,6 +92,25 @@ func (c *replayCommand) settle(p *process) (*settled, error) {
 		return nil, err
 	}
 	return s, s.complete()
+}
+
+// checkTo refuses what is neither a word of --to nor has the shape of URLs; which URLs
+// are right is said by their key.
+func (c *replayCommand) checkTo() error {
+	const want = "want embedded, stdout, discard, or URLs of NATS servers, such as nats://127.0.0.1:4222"
+	if slices.Contains([]string{"", toEmbedded, toStdout, toDiscard}, c.To) {
+		return nil
+	}
+	for part := range strings.SplitSeq(c.To, ",") {
+		switch {
+		case strings.Contains(part, "://"):
+		case strings.Contains(c.To, "@"): // which may follow a password
+			return usagef("--to: %s", want)
+		default:
+			return usagef("--to %s: %s", c.To, want)
+		}
+	}
+	return nil
 }
 
 // flags are the ones that stand for keys of the configuration.

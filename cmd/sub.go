@@ -24,7 +24,7 @@ type subCommand struct {
 	Format         string `placeholder:"FORMAT" help:"text, json or msgpack. Default: text on a terminal, json otherwise."`
 	From           string `placeholder:"start|new|TIME" help:"Where to begin: TIME is RFC 3339, when an event was stored. Default: start with --store or --audit, else new."`
 	Durable        string `placeholder:"NAME" help:"A consumer that remembers what it has printed, and goes on there."`
-	Count          int    `placeholder:"N" help:"End after N events."`
+	Count          int    `placeholder:"N" help:"End after N events. Default: 0, which is no end."`
 	Config         string `placeholder:"FILE" help:"Configuration file, for the servers, the login and the prefix."`
 	ConnectTimeout string `placeholder:"DURATION" help:"How long a server may take to be reached. Default: 10s."`
 	Audit          bool   `help:"Print no events: say which numbers and ids are missing or doubled in what is stored now."`
@@ -68,7 +68,7 @@ func (c *subCommand) settle(p *process) (cfg publish.Config, want publish.Subscr
 	case c.Server != "" && c.Store != "":
 		err = usagef("--server and --store: want one of them")
 	case c.Count < 0:
-		err = usagef("--count %d: want 1 or more", c.Count)
+		err = usagef("--count %d: want 1 or more, or 0 for no end", c.Count)
 	}
 	if err != nil {
 		return

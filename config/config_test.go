@@ -98,6 +98,21 @@ func TestFileProblems(t *testing.T) {
 		{"option of a protocol", "protocols:\n  dns:\n    max_pending: 0\n", "c.yml:3:5: protocols.dns.max_pending: want 1 to"},
 		{"two logins", "publish:\n  auth:\n    credentials: a\n    nkey_seed: b\n", "c.yml:3:5: publish.auth: credentials and nkey_seed: want one way"},
 		{"switched off", "protocols: {dns: {enabled: false}}\npublish: {only: [dns]}\n", `publish.only: protocol "dns" is switched off`},
+		{"octal", "flow:\n  max_flows: 010000\n", `c.yml:2:14: flow.max_flows: "010000": want a whole number in plain decimal`},
+		{"octal in a list", "protocols: {dns: {ports: [0053]}}\n", `protocols.dns.ports: element 1 of the list: "0053": want a whole number in plain decimal`},
+		{"hex in a list", "protocols: {dns: {ports: [53, 0x35]}}\n", `element 2 of the list: "0x35": want a whole number in plain decimal`},
+		{"other octal", "workers: 0o7\n", `workers: "0o7": want a whole number in plain decimal`},
+		{"no octal either", "workers: 09\n", `workers: "09": want a whole number in plain decimal`},
+		{"underscore", "workers: 1_0\n", `workers: "1_0": want a whole number in plain decimal`},
+		{"too many workers", "workers: 257\n", "c.yml:1:1: workers: 257: want 1 to 256"},
+		{"too long", "flow:\n  tcp_idle: 9999999h\n", `c.yml:2:13: flow.tcp_idle: "9999999h": too long: want at most 2562047h`},
+		{"two overrides of one kind", "flow: {idle_overrides: [tcp/22=1h, udp=1m, tcp/22=2h]}\n", `flow.idle_overrides: "tcp/22=2h": the same as "tcp/22=1h": want one of them`},
+		{"listening without login", "publish:\n  embedded:\n    listen: 0.0.0.0:4222\n", `c.yml:3:5: publish.embedded.listen: "0.0.0.0:4222": others reach it: want a login for them in embedded.user_file`},
+		{"leaf without domain", "publish:\n  embedded:\n    leaf:\n      servers: [\"nats://hub:7422\"]\n", "c.yml:4:7: publish.embedded.leaf.servers: want a stream.domain with them"},
+		{"another word", "publish: {only: [foo]}\n", `publish.only: unknown protocol "foo": known are `},
+		{"another protocol", "protocols: {ftp: {}}\n", "protocols.ftp: unknown key: known are "},
+		{"nearly a protocol", "protocols: {htp: {}}\n", "protocols.htp: unknown key: did you mean http?"},
+		{"no URL", "publish: {servers: [\"127.0.0.1:4222\"]}\n", `publish.servers: "127.0.0.1:4222": want nats://host:port`},
 		{"user of 33 bits", "security: {user: \"4294967296\"}\n", `c.yml:1:12: security.user: "4294967296": want the name of a user, or a number from 1 to 4294967294`},
 		{"user that is none", "security: {user: \"4294967295\"}\n", `security.user: "4294967295": want the name`},
 		{"user below zero", "security: {user: \"-1\"}\n", `security.user: "-1": want the name`},
@@ -140,6 +155,8 @@ func TestPrecedence(t *testing.T) {
 func TestEnvironmentProblems(t *testing.T) {
 	tests := []struct{ name, entry, want string }{
 		{"unknown", "FLOWSCOPE_FLOW_UDP_IDEL=1s", "FLOWSCOPE_FLOW_UDP_IDEL: no such key: variables are FLOWSCOPE_<SECTION>_<KEY>, did you mean FLOWSCOPE_FLOW_UDP_IDLE?"},
+		{"octal", "FLOWSCOPE_PROTOCOLS_DNS_PORTS=53,0065", `FLOWSCOPE_PROTOCOLS_DNS_PORTS: "0065": want a whole number in plain decimal`},
+		{"unknown and empty", "FLOWSCOPE_FLOW_UDP_IDEL=", "FLOWSCOPE_FLOW_UDP_IDEL: no such key"},
 		{"type", "FLOWSCOPE_WORKERS=x", `FLOWSCOPE_WORKERS: "x": want a whole number`},
 		{"range", "FLOWSCOPE_FLOW_MAX_FLOWS=0", "FLOWSCOPE_FLOW_MAX_FLOWS: 0: want 1 to"},
 	}
@@ -150,6 +167,31 @@ func TestEnvironmentProblems(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// An empty variable leaves what the file says, as one that is not set does.
+func TestEmptyVariables(t *testing.T) {
+	file := write(t, "workers: 2\nprotocols: {dns: {ports: [54]}}\npublish: {servers: [\"nats://a:1\"]}\nmonitor: {pprof: true}\n")
+	want, err := Load(Sources{Factories: parsers.All(), File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var empty []string
+	keysOf(Default(parsers.All()...)).values(func(k *key) { empty = append(empty, k.variable()+"=") })
+	got, err := Load(Sources{Factories: parsers.All(), File: file, Environ: empty})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, ignoreFactories); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestByteOrderMark(t *testing.T) {
+	c, err := Load(Sources{Factories: parsers.All(), File: write(t, "\ufeffworkers: 3\n")})
+	if err != nil || c.Workers != 3 {
+		t.Errorf("%v, %v", c, err)
 	}
 }
 

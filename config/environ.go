@@ -20,7 +20,8 @@ func (k *key) variable() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.path, ".", "_"))
 }
 
-// applyEnviron reads the variables, each of the form name=value.
+// applyEnviron reads the variables, each of the form name=value. An empty one is as
+// good as none.
 func applyEnviron(root *key, environ []string) (problems Problems) {
 	known := map[string]*key{}
 	var names []string
@@ -38,6 +39,9 @@ func applyEnviron(root *key, environ []string) (problems Problems) {
 		if !ok {
 			problems = append(problems, &Problem{Origin: name, Text: unknownVariable(name, names)})
 			continue
+		}
+		if text == "" {
+			continue // as if it was not set, which compose files cannot say otherwise
 		}
 		problems = append(problems, k.assign(text, origin{name: name, bare: true})...)
 	}

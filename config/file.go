@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type file struct {
 
 // apply reads the text into the keys below root.
 func (f *file) apply(root *key, text []byte) {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // the byte order mark of some editors
 	parsed, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		f.syntax(err)
@@ -143,8 +145,8 @@ func setNode(v reflect.Value, n ast.Node) error {
 	}
 	switch {
 	case v.Type() == durationType:
-		if i, ok := n.(*ast.IntegerNode); ok && fmt.Sprint(i.Value) != "0" {
-			return fmt.Errorf("%v: %s", i.Value, wantDuration)
+		if i, ok := n.(*ast.IntegerNode); ok && i.GetToken().Value != "0" {
+			return fmt.Errorf("%s: %s", i.GetToken().Value, wantDuration)
 		}
 		return setScalar(v, n)
 	case v.CanAddr() && v.Addr().Type().Implements(textUnmarshaler):
@@ -174,7 +176,7 @@ func setScalar(v reflect.Value, n ast.Node) error {
 	case *ast.LiteralNode:
 		text = n.Value.Value
 	case *ast.IntegerNode:
-		text = fmt.Sprint(n.Value)
+		text = n.GetToken().Value // as it is written: what YAML takes for octal is no such number here
 	case *ast.FloatNode:
 		text = strconv.FormatFloat(n.Value, 'g', -1, 64)
 	case *ast.BoolNode:

@@ -19,43 +19,56 @@ func didYouMean(name string, known []string) string {
 }
 
 // nearest returns the known name with the fewest changes, if these are at most a
-// third of the name.
+// third of the name, or one. Of names that short the first letter is right, or they
+// are another word.
 func nearest(name string, known []string) (string, bool) {
-	if name == "" {
-		return "", false
-	}
-	best, least := "", max(2, len(name)/3)+1
+	name = strings.ToLower(name)
+	best, least := "", max(1, len(name)/3)+1
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+		lower := strings.ToLower(k)
+		if min(len(name), len(k)) <= shortName && !sameStart(name, lower) {
+			continue
+		}
+		if d := distance(name, lower); d < least {
 			best, least = k, d
 		}
 	}
 	return best, best != ""
 }
 
+const shortName = 4
+
+func sameStart(a, b string) bool { return a != "" && b != "" && a[0] == b[0] }
+
 // maxCompared bounds the length of names that are compared.
 const maxCompared = 128
 
-// distance is the number of bytes to insert, delete or replace (Levenshtein).
+// distance is the number of bytes to insert, delete or replace, or of neighbours to
+// swap (Levenshtein, with Damerau's transpositions).
 func distance(a, b string) int {
 	if len(a) > maxCompared || len(b) > maxCompared {
 		return maxCompared
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
 	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
 				cost++
 			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, corner+1)
+			cost = min(cost, rows[i-1][j]+1, rows[i][j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cost = min(cost, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = cost
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

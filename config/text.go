@@ -4,7 +4,9 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -53,8 +55,14 @@ func parse(v reflect.Value, text string) error {
 	return nil
 }
 
+// durationShape is that of durations, those of more than 64 bits among them.
+var durationShape = regexp.MustCompile(`^[-+]?([0-9]+(\.[0-9]*)?(ns|us|µs|μs|ms|s|m|h))+$`)
+
 func parseDuration(v reflect.Value, text string) error {
 	d, err := time.ParseDuration(text)
+	if err != nil && durationShape.MatchString(text) {
+		return fmt.Errorf("%q: too long: want at most %v", text, time.Duration(math.MaxInt64).Truncate(time.Hour))
+	}
 	if err != nil {
 		return fmt.Errorf("%q: %s", text, wantDuration)
 	}
@@ -70,8 +78,16 @@ func parseBool(v reflect.Value, text string) error {
 	return nil
 }
 
+// plainNumber is how whole numbers are written: 0x35, 0o65 and 1_000 are refused, and
+// so is 053, which is 53 to some and 43 to others.
+var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+
 func parseInteger(v reflect.Value, text string) error {
 	bits := v.Type().Bits()
+	_, other := strconv.ParseInt(text, 0, 64)
+	if _, err := strconv.ParseInt(text, 10, 64); (err == nil || other == nil) && !plainNumber.MatchString(text) {
+		return fmt.Errorf("%q: want a whole number in plain decimal: digits, of which the first is no 0", text)
+	}
 	if v.CanUint() {
 		n, err := strconv.ParseUint(text, 10, bits)
 		if err != nil {

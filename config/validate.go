@@ -7,13 +7,11 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"flowscope/ingest"
 	"flowscope/ingest/filter"
 )
 
-const (
-	maxWorkers    = 1024
-	maxSensorName = 255
-)
+const maxSensorName = 255
 
 // validate asks the stages, and gives what they find the place of its key.
 func validate(c *Config, root *key) (problems Problems) {
@@ -50,8 +48,8 @@ func (c *Config) validateOwn() error {
 		return fmt.Errorf("sensor.name: %d bytes: want at most %d", len(name), maxSensorName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
 		return fmt.Errorf("sensor.name: %q: want printable text", name)
-	case c.Workers < 0 || c.Workers > maxWorkers:
-		return fmt.Errorf("workers: %d: want 1 to %d, or 0 for one per processor", c.Workers, maxWorkers)
+	case c.Workers < 0 || c.Workers > ingest.MaxWorkers:
+		return fmt.Errorf("workers: %d: want 1 to %d, or 0 for one per processor", c.Workers, ingest.MaxWorkers)
 	}
 	return nil
 }

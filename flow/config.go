@@ -171,10 +171,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s: %v: want 1ms to %v", d.key, d.v, maxIdle)
 		}
 	}
-	for _, text := range c.IdleOverrides {
-		if _, _, err := parseIdleOverride(text); err != nil {
-			return fmt.Errorf("idle_overrides: %w", err)
-		}
+	if err := checkIdleOverrides(c.IdleOverrides); err != nil {
+		return fmt.Errorf("idle_overrides: %w", err)
 	}
 	if c.TickInterval != 0 && (c.TickInterval < time.Second || c.TickInterval > maxIdle) {
 		return fmt.Errorf("tick_interval: %v: want 0 or 1s to %v", c.TickInterval, maxIdle)

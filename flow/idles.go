@@ -63,6 +63,22 @@ func (i *idles) of(f *Flow, established bool) uint32 {
 	}
 }
 
+// checkIdleOverrides refuses what cannot be read, and two of one kind.
+func checkIdleOverrides(texts []string) error {
+	seen := map[idleKey]string{}
+	for _, text := range texts {
+		key, _, err := parseIdleOverride(text)
+		if err != nil {
+			return err
+		}
+		if other, twice := seen[key]; twice {
+			return fmt.Errorf("%q: the same as %q: want one of them", text, other)
+		}
+		seen[key] = text
+	}
+	return nil
+}
+
 // parseIdleOverride reads transport[/port]=duration.
 func parseIdleOverride(text string) (key idleKey, d time.Duration, err error) {
 	const want = "want transport/port=duration or transport=duration, such as tcp/22=1h"

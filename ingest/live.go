@@ -93,8 +93,8 @@ func (c *LiveConfig) check() error {
 	switch {
 	case len(c.Interfaces) == 0:
 		return errors.New("capture: no interface given")
-	case c.Workers < 1 || c.Workers > maxFanout:
-		return fmt.Errorf("capture: %d workers: want 1 to %d", c.Workers, maxFanout)
+	case c.Workers < 1 || c.Workers > MaxWorkers:
+		return fmt.Errorf("capture: %d workers: want 1 to %d", c.Workers, MaxWorkers)
 	case c.Workers > 1 && c.Spread == nil:
 		return errors.New("capture: several workers and no way to divide packets over them")
 	}
@@ -107,5 +107,5 @@ func (c *LiveConfig) check() error {
 	return nil
 }
 
-// maxFanout is how many sockets the kernel divides packets over.
-const maxFanout = 256
+// MaxWorkers is how many sockets the kernel divides packets over.
+const MaxWorkers = 256

@@ -234,7 +234,7 @@ func (c Config) Validate() error {
 	bad(c.Embedded.SyncInterval <= 0, "embedded.sync_interval: %v: want more than 0", c.Embedded.SyncInterval)
 	errs = append(errs, c.Stream.validate(), c.Auth.Validate(), c.Embedded.validate())
 	bad(len(c.Embedded.Leaf.Servers) > 0 && c.Stream.Domain == "",
-		"stream.domain: \"\": with embedded.leaf.servers each sensor has a JetStream domain of its own")
+		"embedded.leaf.servers: want a stream.domain with them: each sensor's server has a JetStream domain of its own")
 	return errors.Join(errs...)
 }
 
@@ -248,7 +248,7 @@ func (e Embedded) validate() error {
 		return fmt.Errorf("embedded.leaf: %s", strings.TrimPrefix(err.Error(), "auth: "))
 	}
 	if e.Listen != "" && e.UserFile == "" && !loopback(e.Listen) {
-		return fmt.Errorf("embedded.user_file: \"\": want a login for those who reach embedded.listen %s", e.Listen)
+		return fmt.Errorf("embedded.listen: %q: others reach it: want a login for them in embedded.user_file, or a loopback address such as 127.0.0.1:4222", e.Listen)
 	}
 	return nil
 }
@@ -288,16 +288,21 @@ func (s Stream) validate() error {
 	return nil
 }
 
+const wantURL = "want nats://host:port, tls://, ws:// or wss://"
+
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
 		// The parser's error quotes the URL, which may hold a password.
-		return errors.New("servers: not a URL")
+		if strings.Contains(s, "@") {
+			return errors.New("servers: not a URL: " + wantURL)
+		}
+		return fmt.Errorf("servers: %q: %s", s, wantURL)
 	case u.User != nil:
 		return fmt.Errorf("servers: %s: put the login under auth, not into the URL", u.Redacted())
 	case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) || u.Host == "":
-		return fmt.Errorf("servers: %q: want nats://host:port, tls://, ws:// or wss://", s)
+		return fmt.Errorf("servers: %q: %s", s, wantURL)
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -216,7 +219,7 @@ func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger, m
 		}
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 			time.Until(deadline) < connectPause {
-			return nil, fmt.Errorf("connect to %s within %v: %w", urls, cfg.ConnectTimeout, err)
+			return nil, fmt.Errorf("connect to %s within %v: %w", urls, cfg.ConnectTimeout, withCause(ctx, cfg.Servers, err))
 		}
 		select {
 		case <-ctx.Done():
@@ -224,4 +227,29 @@ func Connect(ctx context.Context, cfg Config, sensor string, log *slog.Logger, m
 		case <-time.After(connectPause):
 		}
 	}
+}
+
+// causeTimeout bounds how long withCause tries one server.
+const causeTimeout = time.Second
+
+// withCause adds to an error that says only that there is no server why the last of
+// them cannot be reached, by trying once more: the client keeps that to itself.
+func withCause(ctx context.Context, servers []string, err error) error {
+	if !errors.Is(err, nats.ErrNoServers) {
+		return err
+	}
+	u, bad := url.Parse(servers[len(servers)-1])
+	if bad != nil {
+		return err
+	}
+	port := cmp.Or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme], "4222")
+	ctx, cancel := context.WithTimeout(ctx, causeTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, cause := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	_ = conn.Close() // somebody listens who is no NATS server, or was too slow
+	return err
 }

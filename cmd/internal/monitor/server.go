@@ -29,7 +29,7 @@ type Server struct {
 func Listen(cfg config.Monitor, get func() *status.Status) (*Server, error) {
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("open the monitoring endpoints: %w", err)
+		return nil, fmt.Errorf("open the monitoring endpoints (monitor.listen): %w", err)
 	}
 	return &Server{listener: l, http: &http.Server{
 		Handler: Handler(get, cfg.Pprof), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
