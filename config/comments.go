@@ -58,7 +58,7 @@ var comments = map[string]string{
 	"protocols": "The protocols that are built in, each with its own options.",
 
 	"publish":                 "Where events go.",
-	"publish.prefix":          "Begins every subject: tokens of a-z, 0-9 and _ separated by dots; {sensor} stands for the sensor's name.",
+	"publish.prefix":          "Begins every subject: tokens of a-z, 0-9 and _ separated by dots; {sensor} stands for the sensor's name, not in the first token if there is a stream.",
 	"publish.servers":         "URLs of NATS servers; none is the embedded server.",
 	"publish.mode":            "jetstream: each message is acknowledged; fast: JetStream's fast ingest, many are acknowledged together; core: core NATS, nothing is acknowledged.",
 	"publish.core":            "Protocols whose events go by core NATS in any mode, flow among them.",

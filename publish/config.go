@@ -15,7 +15,8 @@ import (
 // Config is what users write under publish.
 type Config struct {
 	// Prefix begins every subject: one or more tokens of a-z, 0-9 and _, and
-	// {sensor} for the sensor's name. Default flowscope.
+	// {sensor} for the sensor's name, not in the first token if there is a stream.
+	// Default flowscope.
 	Prefix string `yaml:"prefix"`
 	// Servers are NATS URLs. Default none: the embedded server.
 	Servers []string `yaml:"servers"`
@@ -216,6 +217,9 @@ func (c Config) Validate() error {
 	for token := range strings.SplitSeq(c.Prefix, ".") {
 		bad(!prefixToken.MatchString(token), "prefix: token %q of %q: want a-z, 0-9, _ or {sensor}", token, c.Prefix)
 	}
+	first, _, _ := strings.Cut(c.Prefix, ".")
+	bad(strings.Contains(first, SensorPlaceholder) && c.Mode != ModeCore && c.Stream.Mode != StreamOff,
+		"prefix: %q: no stream may take every first token: want a fixed one, such as acme.{sensor}", c.Prefix)
 	for _, s := range c.Servers {
 		errs = append(errs, checkURL(s))
 	}

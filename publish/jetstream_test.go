@@ -402,6 +402,31 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+// No server takes a stream of every first token, which the server's own are among. With
+// one that is fixed, or without a stream, the sensor's name may be where it is wanted.
+func TestPrefixOfSensor(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Prefix = "acme.{sensor}"
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+	js := jetStreamOf(t, startServer(t, embedded.Config{}))
+	if _, err := js.CreateStream(t.Context(), streamConfig(cfg)); err != nil {
+		t.Error(err)
+	}
+	cfg.Prefix = "{sensor}.fs"
+	if _, err := js.CreateStream(t.Context(), streamConfig(cfg)); err == nil || cfg.Validate() == nil {
+		t.Errorf("the server says %v to a stream of %s, the check %v", err, StreamSubject(cfg.Prefix), cfg.Validate())
+	}
+	for _, change := range []func(*Config){func(c *Config) { c.Mode = ModeCore }, func(c *Config) { c.Stream.Mode = StreamOff }} {
+		c := cfg
+		change(&c)
+		if err := c.Validate(); err != nil {
+			t.Errorf("without a stream: %v", err)
+		}
+	}
+}
+
 func TestConfigValidate(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Fatalf("defaults: %v", err)
@@ -415,6 +440,8 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{"prefix", func(c *Config) { c.Prefix = "a..b" }},
 		{"prefix", func(c *Config) { c.Prefix = "a.*" }},
+		{"prefix", func(c *Config) { c.Prefix = "{sensor}.fs" }},
+		{"prefix", func(c *Config) { c.Prefix = "s_{sensor}" }},
 		{"servers", func(c *Config) { c.Servers = []string{"http://x"} }},
 		{"servers", func(c *Config) { c.Servers = []string{"nats://joe:secret@x"} }},
 		{"events", func(c *Config) { c.Events = "some" }},
