@@ -42,10 +42,13 @@ func (t *jetStream) setUp(ctx context.Context) error {
 	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.notReady = err
 	if err != nil {
+		if ctx.Err() == nil || t.notReady == nil {
+			t.notReady = err // a look that was cut short has found nothing out
+		}
 		return err
 	}
+	t.notReady = nil
 	t.stream, t.lastSeq = facts, max(t.lastSeq, facts.lastSeq)
 	t.changed.Broadcast()
 	return nil
@@ -123,7 +126,7 @@ func (t *jetStream) ready() error {
 	defer t.mu.Unlock()
 	switch {
 	case !t.nc.IsConnected():
-		return disconnected(t.nc)
+		return t.disconnected()
 	case t.stream != nil && t.used > 0 && time.Since(t.progress) >= 2*t.limits.Load().ack:
 		return &NotAcknowledgedError{N: t.p.account.waiting(), Last: t.trouble}
 	case t.stream != nil:

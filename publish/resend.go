@@ -2,11 +2,8 @@ package publish
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // scanInterval is how often the window is searched for what must be sent again.
@@ -33,6 +30,7 @@ func (t *jetStream) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
+			t.reach.look(now, t.nc.IsConnected(), t.cfg.ConnectTimeout, t.p.opts.Log, t.disconnected)
 			if !t.stalled(now) && t.nc.IsConnected() && t.isReady(ctx) {
 				reconnects := t.nc.Stats().Reconnects
 				t.scan(ctx, now, reconnects != connects)
@@ -68,7 +66,7 @@ func (t *jetStream) stalled(now time.Time) bool {
 		return t.failed != nil
 	}
 	if !t.nc.IsConnected() {
-		t.note(disconnected(t.nc))
+		t.note(t.disconnected())
 	} else if err := t.refusal(); err != nil {
 		t.note(err) // publishing without permission has no answer
 	}
@@ -87,13 +85,6 @@ func (t *jetStream) stalled(now time.Time) bool {
 func (t *jetStream) refusal() error {
 	root, _, _ := strings.Cut(t.p.subjects[0], ".")
 	return violation(t.nc, root+".", t.inbox)
-}
-
-func disconnected(nc *nats.Conn) error {
-	if err := nc.LastError(); err != nil {
-		return fmt.Errorf("%w: %w", nats.ErrDisconnected, err)
-	}
-	return nats.ErrDisconnected
 }
 
 // forgotten says whether the server may by now have forgotten a message's id.

@@ -21,6 +21,7 @@ import (
 // Messages of protocols that go by core NATS never enter it.
 type jetStream struct {
 	nc      *nats.Conn
+	reach   *reach
 	put     func(*nats.Msg) error // nc.PublishMsg
 	cfg     Config
 	limits  atomic.Pointer[limits]
@@ -81,8 +82,9 @@ func DialJetStream(cfg Config, sensor string, log *slog.Logger, moved ...func(*n
 	if err != nil {
 		return nil, err
 	}
+	r := new(reach)
 	opts := append(ConnectionOptions(sensor, log, moved...), login...)
-	nc, err := nats.Connect(strings.Join(cfg.Servers, ","), append(opts, nats.RetryOnFailedConnect(true))...)
+	nc, err := nats.Connect(strings.Join(cfg.Servers, ","), append(opts, nats.RetryOnFailedConnect(true), r.option())...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", strings.Join(cfg.Servers, ","), err)
 	}
@@ -91,6 +93,7 @@ func DialJetStream(cfg Config, sensor string, log *slog.Logger, moved ...func(*n
 		nc.Close()
 		return nil, err
 	}
+	t.reach = r
 	return t, nil
 }
 
@@ -99,7 +102,7 @@ func newJetStream(nc *nats.Conn, cfg Config) (*jetStream, error) {
 		return nil, err
 	}
 	t := &jetStream{
-		nc: nc, put: nc.PublishMsg, cfg: cfg, inbox: nc.NewInbox() + ".",
+		nc: nc, reach: new(reach), put: nc.PublishMsg, cfg: cfg, inbox: nc.NewInbox() + ".",
 		slots: make([]slot, cfg.InFlight.Messages), free: make([]int32, cfg.InFlight.Messages),
 	}
 	t.fast.on = cfg.Mode == ModeFast
@@ -230,11 +233,23 @@ func (t *jetStream) flush(ctx context.Context) error {
 	return t.await(ctx, func() bool { return t.used == 0 })
 }
 
+// cause is the trouble with events that were sent; if none could be, what they waited for.
 func (t *jetStream) cause() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.trouble
+	switch {
+	case t.trouble != nil:
+		return t.trouble
+	case !t.nc.IsConnected() && !t.nc.IsClosed():
+		return t.disconnected()
+	case t.stream == nil:
+		return t.notReady
+	}
+	return nil
 }
+
+// disconnected says why there is no connection.
+func (t *jetStream) disconnected() error { return t.reach.why(t.nc, t.cfg.Servers) }
 
 func (t *jetStream) close() error {
 	t.closing.Do(t.nc.Close)

@@ -166,7 +166,7 @@ func patience(first time.Duration, tries uint32) time.Duration {
 // explain gives the reason of a disconnection instead of its consequence.
 func (t *jetStream) explain(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) {
-		return disconnected(t.nc)
+		return t.disconnected()
 	}
 	return err
 }
