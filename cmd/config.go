@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"flowscope/config"
 )
@@ -20,10 +21,18 @@ type configCheck struct {
 	File string `arg:"" name:"FILE" help:"Configuration file."`
 }
 
-// Run loads the file.
+// Run loads the file. The configuration may be for another machine: what is wrong on
+// this one only is told and no failure.
 func (c *configCheck) Run(p *process) error {
-	if _, err := config.Load(config.Sources{Factories: p.factories, File: c.File, Environ: p.environ}); err != nil {
+	sources := config.Sources{Factories: p.factories, File: c.File, Environ: p.environ}
+	if _, err := config.Load(sources); err != nil {
 		return err
+	}
+	sources.Check = sensorHere
+	if _, err := config.Load(sources); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			complain(p.stderr, fmt.Errorf("on this machine: %s", line))
+		}
 	}
 	_, err := fmt.Fprintf(p.stdout, "%s: OK\n", c.File)
 	return outputError(err)

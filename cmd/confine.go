@@ -42,6 +42,9 @@ func (l *live) confine() error {
 // loginFiles are the files that a connection made anew reads again.
 func (l *live) loginFiles() (files []string) {
 	a := l.Publish.Auth
+	if len(l.Publish.Servers) == 0 {
+		a = l.Publish.Embedded.Leaf.Auth()
+	}
 	for _, f := range []string{a.Credentials, a.NKeySeed, a.UserFile, a.TokenFile, a.CA, a.Certificate, a.Key} {
 		if f != "" {
 			files = append(files, f)

@@ -98,10 +98,10 @@ func embeddedConfig(p *publish.Config, log *slog.Logger) (cfg embedded.Config, e
 	if len(e.Leaf.Servers) == 0 {
 		return cfg, nil
 	}
-	a := e.Leaf.Auth()
-	if err := a.CheckFiles(); err != nil {
-		return cfg, fmt.Errorf("embedded server: leaf: %w", err)
+	if err := p.CheckFiles(); err != nil {
+		return cfg, fmt.Errorf("embedded server: publish.%w", err)
 	}
+	a := e.Leaf.Auth()
 	cfg.Leaf = &embedded.Leaf{
 		URLs: e.Leaf.Servers, Subjects: []string{publish.StreamSubject(p.Prefix)},
 		Credentials: a.Credentials, CA: a.CA, Certificate: a.Certificate, Key: a.Key, TLSFirst: a.TLSFirst,

@@ -78,6 +78,12 @@ func (c *replayCommand) settle(p *process) (*settled, error) {
 	}
 	s.Config, err = config.Load(config.Sources{
 		Factories: p.factories, File: c.Config, Environ: p.environ, Flags: c.flags(),
+		Check: func(cfg *config.Config) error {
+			if to := c.destination(cfg); to == toStdout || to == toDiscard {
+				return nil
+			}
+			return filesHere(cfg)
+		},
 	})
 	if err != nil {
 		return nil, err

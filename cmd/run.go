@@ -72,7 +72,9 @@ func (c *runCommand) sources(p *process) config.Sources {
 
 // settle reads the configuration.
 func (c *runCommand) settle(p *process) (*settled, error) {
-	loaded, err := config.Load(c.sources(p))
+	sources := c.sources(p)
+	sources.Check = sensorHere // not at a reload: a confined process sees little of the machine
+	loaded, err := config.Load(sources)
 	if err != nil {
 		return nil, err
 	}

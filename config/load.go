@@ -16,6 +16,9 @@ type Sources struct {
 	Environ []string
 	// Flags were given on the command line.
 	Flags []Flag
+	// Check looks at what only this machine can tell, such as files, once all else is
+	// right; nil looks at nothing. Each of its errors begins with the path of its key.
+	Check func(*Config) error
 }
 
 // Flag is one value from the command line.
@@ -63,6 +66,11 @@ func Load(s Sources) (*Config, error) {
 	}
 	if err := validate(c, root).orNil(); err != nil {
 		return nil, err
+	}
+	if s.Check != nil {
+		if err := s.Check(c); err != nil {
+			return nil, locate(root, "", err)
+		}
 	}
 	return c, nil
 }

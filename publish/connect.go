@@ -62,14 +62,47 @@ func (a Auth) Validate() error {
 	return nil
 }
 
-// CheckFiles refuses secrets that are not there or that others may read.
-func (a Auth) CheckFiles() error {
-	for _, f := range []string{a.Credentials, a.NKeySeed, a.UserFile, a.TokenFile, a.Key} {
-		if err := checkSecret(f); err != nil {
-			return err
+// CheckFiles refuses secrets that are not there or that others may read, and
+// certificates that are not there. Each error begins with its key, such as
+// "auth.credentials".
+func (a Auth) CheckFiles() error { return a.checkFiles("auth") }
+
+func (a Auth) checkFiles(section string) error {
+	var errs []error
+	for _, f := range []struct {
+		key, path string
+		check     func(string) error
+	}{
+		{"credentials", a.Credentials, checkSecret},
+		{"nkey_seed", a.NKeySeed, checkSecret},
+		{"user_file", a.UserFile, checkSecret},
+		{"token_file", a.TokenFile, checkSecret},
+		{"ca", a.CA, checkFile},
+		{"certificate", a.Certificate, checkFile},
+		{"key", a.Key, checkSecret},
+	} {
+		if err := f.check(f.path); err != nil {
+			errs = append(errs, fmt.Errorf("%s.%s: %w", section, f.key, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// CheckFiles looks at the files that Servers, or the embedded server, take: whether
+// they are there, and whether others may read what is secret. Each error begins with
+// its key below publish.
+func (c Config) CheckFiles() error {
+	if len(c.Servers) > 0 {
+		return c.Auth.CheckFiles()
+	}
+	var errs []error
+	if err := checkSecret(c.Embedded.UserFile); err != nil {
+		errs = append(errs, fmt.Errorf("embedded.user_file: %w", err))
+	}
+	if len(c.Embedded.Leaf.Servers) > 0 {
+		errs = append(errs, c.Embedded.Leaf.Auth().checkFiles("embedded.leaf"))
+	}
+	return errors.Join(errs...)
 }
 
 // options are those of the login. What is wrong with a file later on goes to log.
@@ -77,7 +110,7 @@ func (a Auth) options(log *slog.Logger) ([]nats.Option, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := a.CheckFiles(); err != nil {
+	if err := a.checkFiles("publish.auth"); err != nil {
 		return nil, err
 	}
 	var login nats.Option
@@ -126,24 +159,39 @@ func ReadLogin(path string) (user, password string, err error) {
 	return user, password, nil
 }
 
+// checkFile refuses a file that is not there.
+func checkFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder: want a file", path)
+	}
+	return err
+}
+
 // checkSecret refuses files that others may read.
 func checkSecret(path string) error {
 	if path == "" {
 		return nil
 	}
+	if err := checkFile(path); err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("auth: %w", err)
+		return err
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		return fmt.Errorf("auth: %s has mode %04o: others may use it; want 0600 or 0640", path, info.Mode().Perm())
+		return fmt.Errorf("%s has mode %04o: others may use it; want 0600 or 0640", path, info.Mode().Perm())
 	}
 	return nil
 }
 
 func readSecret(path string) (string, error) {
 	if err := checkSecret(path); err != nil {
-		return "", err
+		return "", fmt.Errorf("auth: %w", err)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
