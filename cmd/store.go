@@ -28,13 +28,24 @@ func handOver(store, name string) error {
 		return fmt.Errorf("security.user: %w", err)
 	}
 	if refused == nil {
-		return nil
+		return reached(store, name)
 	}
 	// A folder that only its owner reads is none for a root without capabilities, and
 	// may be all the user's.
 	if err := usable(store); err != nil {
 		return fmt.Errorf("give the store to user %s: %w: make it that user's: mkdir -p %s && chown -R %d:%d %s",
 			name, errors.Join(refused, err), store, uid, gid, store)
+	}
+	return nil
+}
+
+// reached looks whether the user may enter the folders that the store is in.
+func reached(store, name string) error {
+	if store == "" {
+		return nil
+	}
+	if _, err := os.Stat(store); err != nil {
+		return fmt.Errorf("publish.embedded.store: user %s (security.user) does not get there: %w: want a folder below such as that user may enter, as /var/lib is", name, err)
 	}
 	return nil
 }

@@ -153,6 +153,23 @@ func TestStoreOfAnother(t *testing.T) {
 	}
 }
 
+// TestStoreOutOfReach has a store that is the user's, in a folder that is closed to it.
+func TestStoreOutOfReach(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	passable(t, dir)
+	closed, file := filepath.Join(dir, "closed"), filepath.Join(dir, "run.yml")
+	mkdirFor(t, closed, 0)
+	store := filepath.Join(closed, "store")
+	if err := os.WriteFile(file, []byte("monitor: {listen: \"\"}\npublish: {embedded: {store: "+store+"}}\nsecurity: {user: \"65534\"}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0").CombinedOutput()
+	if want := "publish.embedded.store: user 65534 (security.user) does not get there"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, want %q:\n%s", err, want, out)
+	}
+}
+
 // TestNoTemporaryStoreIsLeft fails at the interface, when the store is there already.
 func TestNoTemporaryStoreIsLeft(t *testing.T) {
 	s := newSite(t, "setpriv")
