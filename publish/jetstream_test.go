@@ -283,6 +283,76 @@ func TestStreamSetUp(t *testing.T) {
 	}
 }
 
+// A stream that is missing cannot be made beside another one that has its subjects: the
+// error names that one, and what it says instead helps.
+func TestAnotherStreamHasTheSubjects(t *testing.T) {
+	tests := []struct {
+		name   string
+		others map[string][]string
+		says   string
+		edit   string // subjects that the advice gives OTHER, "" for none
+		use    string // the stream that it says to use, "" for none
+	}{
+		{"all of them", map[string][]string{"OTHER": {"x", "flowscope.>"}}, "beside stream OTHER, which takes flowscope.>;", "", "OTHER"},
+		{"some", map[string][]string{"OTHER": {"x", "flowscope.dns.>"}}, "beside stream OTHER, which takes flowscope.dns.>;", "x,flowscope.>", "OTHER"},
+		{
+			"several",
+			map[string][]string{"B": {"flowscope.dns.>"}, "A": {"flowscope.tls.>"}},
+			"beside stream A, which takes flowscope.tls.>, and B, which takes flowscope.dns.>; want another publish.prefix", "", "",
+		},
+		{"none", map[string][]string{"OTHER": {"x"}}, "", "", ""},
+	}
+	for _, tt := range tests {
+		for _, mode := range []string{StreamVerify, StreamCreate} {
+			t.Run(tt.name+", "+mode, func(t *testing.T) {
+				srv := startServer(t, embedded.Config{})
+				js := jetStreamOf(t, srv)
+				for name, subjects := range tt.others {
+					if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: subjects}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				cfg := DefaultConfig()
+				cfg.Stream.Mode = mode
+				tr, err := NewJetStream(t.Context(), connect(t, srv), cfg)
+				if tt.says == "" {
+					if err == nil {
+						tr.close()
+					}
+					var wrong *StreamError
+					if (err == nil) != (mode == StreamCreate) || err != nil && (!errors.As(err, &wrong) || wrong.Command != StreamCommand(cfg)) {
+						t.Errorf("NewJetStream: %v", err)
+					}
+					return
+				}
+				var wrong *StreamError
+				if !errors.As(err, &wrong) || !strings.Contains(strings.Replace(err.Error(), ": "+fmt.Sprint(wrong.Err), "", 1), tt.says) {
+					t.Fatalf("NewJetStream: %v, want %q", err, tt.says)
+				}
+				if (tt.use != "") != strings.Contains(wrong.Command, "publish.stream.name: "+tt.use) || tt.use == "" && wrong.Command != "" {
+					t.Fatalf("the advice is %q", wrong.Command)
+				}
+				if tt.edit != "" {
+					c := jetstream.StreamConfig{Name: tt.use, Subjects: strings.Split(strings.Split(wrong.Command, "'")[1], ",")}
+					if got := strings.Join(c.Subjects, ","); got != tt.edit {
+						t.Errorf("subjects %s, want %s", got, tt.edit)
+					}
+					if _, err := js.UpdateStream(t.Context(), c); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if cfg.Stream.Name = tt.use; tt.use == "" {
+					return
+				}
+				if tr, err = NewJetStream(t.Context(), connect(t, srv), cfg); err != nil {
+					t.Fatalf("the advice does not help: %v", err)
+				}
+				tr.close()
+			})
+		}
+	}
+}
+
 // Where a pattern overlaps with ours in part there is no simple command.
 func TestStreamThatOverlaps(t *testing.T) {
 	srv := startServer(t, embedded.Config{})

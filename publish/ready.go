@@ -40,6 +40,7 @@ func (t *jetStream) setUp(ctx context.Context) error {
 		facts, err = setUpStream(ctx, js, t.cfg)
 		return err
 	})
+	err = t.blocked(ctx, js, err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {
@@ -146,6 +147,7 @@ func (t *jetStream) reload() error {
 	if len(t.cfg.Servers) == 0 {
 		return nil
 	}
+	t.p.opts.Log.Info("the connection to NATS is made anew, with the files of the login as they are now")
 	if err := t.nc.ForceReconnect(); err != nil && !errors.Is(err, nats.ErrConnectionReconnecting) {
 		return fmt.Errorf("reconnect: %w", err)
 	}

@@ -60,6 +60,9 @@ type StreamError struct {
 	// simple would.
 	Problem, Command string
 	Err              error
+
+	// missing says that the stream is not there, and others may be in its way.
+	missing bool
 }
 
 // Error names the stream, the problem and the command.
@@ -126,10 +129,10 @@ func setUpStream(ctx context.Context, js jetstream.JetStream, cfg Config) (*stre
 	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, &StreamError{Stream: s.Name, Problem: "cannot be looked up", Err: err}
 	case s.Mode == StreamVerify:
-		return nil, &StreamError{Stream: s.Name, Problem: "does not exist", Command: StreamCommand(cfg)}
+		return nil, &StreamError{Stream: s.Name, Problem: "does not exist", Command: StreamCommand(cfg), missing: true}
 	default:
 		if found, err = js.CreateStream(ctx, streamConfig(cfg)); err != nil {
-			return nil, &StreamError{Stream: s.Name, Problem: "cannot be created", Err: err}
+			return nil, &StreamError{Stream: s.Name, Problem: "cannot be created", Err: err, missing: overlaps(err)}
 		}
 	}
 	have := found.CachedInfo().Config

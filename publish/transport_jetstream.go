@@ -53,6 +53,8 @@ type jetStream struct {
 	failed   error     // final
 	fast     fastIngest
 	blind    bool // the stream may not be read back
+
+	unlisted bool // streams may not be listed; of whoever sets up
 }
 
 // NewJetStream returns a Transport that publishes on nc, which is its own from

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // violation returns the server's latest refusal if the account lacks a permission
@@ -68,9 +69,16 @@ func refusedSince(nc *nats.Conn, before error) error {
 	return nil
 }
 
+// answered says that the server has said what an error says, or what we make of that.
+func answered(err error) bool {
+	var api *jetstream.APIError
+	var wrong *StreamError
+	return errors.As(err, &api) || errors.As(err, &wrong) && wrong.Err == nil
+}
+
 // withRefusal adds the refusal to the error of a request that had no answer.
 func withRefusal(nc *nats.Conn, err error) error {
-	if v := refused(nc); err != nil && v != nil && !errors.Is(err, nats.ErrPermissionViolation) {
+	if v := refused(nc); err != nil && v != nil && !answered(err) && !errors.Is(err, nats.ErrPermissionViolation) {
 		return errors.Join(err, v)
 	}
 	return err
