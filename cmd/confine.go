@@ -89,7 +89,7 @@ func (l *live) tell(err error) {
 func (l *live) offer(ctx context.Context) {
 	const again = 5 * time.Second
 	for {
-		nc, err := l.dest.connect(ctx)
+		nc, err := l.dest.connect(ctx, serviceConnection)
 		if err == nil {
 			stop, err := monitor.Offer(nc, l.status)
 			if err != nil {

@@ -23,9 +23,17 @@ type destination struct {
 	temporary string            // a store to remove at the end
 	peers     *peers            // of the connections to servers
 	// connect makes one more connection to the same server, nil if there is
-	// none.
-	connect func(ctx context.Context) (*nats.Conn, error)
+	// none. The log says which it is.
+	connect func(ctx context.Context, which string) (*nats.Conn, error)
 }
+
+// The connections to one server, and the key under which the log names them.
+const (
+	connectionKey       = "connection"
+	publisherConnection = "publisher"
+	serviceConnection   = "service"
+	tailConnection      = "tail"
+)
 
 // openDestination reaches the server or opens the output.
 func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logger) (*destination, error) {
@@ -41,14 +49,14 @@ func openDestination(ctx context.Context, s *settled, p *process, log *slog.Logg
 	case toEmbedded:
 		err = d.startServer(s, log)
 	default:
-		d.connect = func(ctx context.Context) (*nats.Conn, error) {
-			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log, d.peers.moved)
+		d.connect = func(ctx context.Context, which string) (*nats.Conn, error) {
+			return publish.Connect(ctx, s.Publish, s.Sensor.Name, log.With(connectionKey, which), d.peers.moved)
 		}
 	}
 	switch {
 	case err != nil:
 	case s.live && d.server == nil:
-		d.transport, err = publish.DialJetStream(s.Publish, s.Sensor.Name, log, d.peers.moved)
+		d.transport, err = publish.DialJetStream(s.Publish, s.Sensor.Name, log.With(connectionKey, publisherConnection), d.peers.moved)
 	default:
 		err = d.connectTransport(ctx, s)
 	}
@@ -77,8 +85,8 @@ func (d *destination) startServer(s *settled, log *slog.Logger) error {
 	}
 	cfg.Store, d.folder = store, store
 	d.server, err = embedded.Start(cfg)
-	d.connect = func(context.Context) (*nats.Conn, error) {
-		return d.server.Connect(publish.ConnectionOptions(s.Sensor.Name, log)...)
+	d.connect = func(_ context.Context, which string) (*nats.Conn, error) {
+		return d.server.Connect(publish.ConnectionOptions(s.Sensor.Name, log.With(connectionKey, which))...)
 	}
 	return err
 }
@@ -117,7 +125,7 @@ func embeddedConfig(p *publish.Config, log *slog.Logger) (cfg embedded.Config, e
 // connectTransport connects and looks after the stream.
 func (d *destination) connectTransport(ctx context.Context, s *settled) error {
 	deadline := time.Now().Add(s.Publish.ConnectTimeout)
-	nc, err := d.connect(ctx)
+	nc, err := d.connect(ctx, publisherConnection)
 	if err != nil {
 		return err
 	}

@@ -163,6 +163,9 @@ func (l *live) open() error {
 	if err == nil && l.Monitor.Listen != "" {
 		l.monitor, err = monitor.Listen(l.Monitor, l.status)
 	}
+	if err == nil {
+		l.tellPlaces()
+	}
 	return err
 }
 

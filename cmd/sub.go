@@ -140,6 +140,9 @@ func (c *subCommand) connect(p *process, cfg publish.Config, log *slog.Logger) (
 		return nc, func() error { return nil }, err
 	}
 	server, err := embedded.Open(c.Store)
+	if errors.Is(err, embedded.ErrInUse) {
+		err = fmt.Errorf("%w: read it with sub --server nats://HOST:PORT, the publish.embedded.listen of that one", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

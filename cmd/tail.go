@@ -29,7 +29,7 @@ type tail struct {
 
 // startTail subscribes before the first event is published.
 func startTail(r *replay) (*tail, error) {
-	nc, err := r.dest.connect(r.soft)
+	nc, err := r.dest.connect(r.soft, tailConnection)
 	if err != nil {
 		return nil, fmt.Errorf("tail: %w", err)
 	}
