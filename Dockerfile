@@ -3,14 +3,20 @@
 #   docker build -t flowscope .
 #   docker run --rm flowscope replay --to stdout /samples/dns.pcap
 #
-# BUILDER is any image with Go 1.26 and certificate authorities.
+# BUILDER is any image with Go 1.26 and certificate authorities. VERSION is what
+# `flowscope version` says, since the build sees no git repository:
+#
+#   docker build --build-arg VERSION=$(git describe --tags --always --dirty) -t flowscope .
+#
+# The same sources, VERSION and BUILDER give the same program.
 ARG BUILDER=golang:1.26-alpine
 FROM ${BUILDER} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/flowscope ./cmd/flowscope
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X flowscope/cmd.version=${VERSION}" -o /out/flowscope ./cmd/flowscope
 # Whoever the sensor becomes (security.user) makes its store there.
 RUN mkdir -p /out/root/data && chmod 1777 /out/root/data
 

@@ -9,7 +9,7 @@ import (
 // versionCommand says which version this is.
 type versionCommand struct{}
 
-// Run prints module version, revision and Go's version.
+// Run prints the version, revision and Go's version.
 func (*versionCommand) Run(p *process) error {
 	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -20,8 +20,15 @@ func (*versionCommand) Run(p *process) error {
 	return outputError(err)
 }
 
-// moduleVersion is the version that Go has built in.
+// version is what the linker was given (-X flowscope/cmd.version=…), for builds that see no
+// git repository, such as that of the image. Nothing else sets it; "" is for none.
+var version string
+
+// moduleVersion is the version that the build was given, or else that Go has built in.
 func moduleVersion() string {
+	if version != "" {
+		return version
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return info.Main.Version
 	}
