@@ -30,6 +30,9 @@ func handOver(store, name string) error {
 	if refused == nil {
 		return reached(store, name)
 	}
+	if !errors.Is(refused, fs.ErrPermission) {
+		return fmt.Errorf("give the store to user %s: %w", name, refused)
+	}
 	// A folder that only its owner reads is none for a root without capabilities, and
 	// may be all the user's.
 	if err := usable(store); err != nil {
@@ -83,6 +86,9 @@ func giveOne(root *os.Root, path string, uid, gid int) error {
 	info, err := root.Lstat(path)
 	if err != nil || ownedBy(info, uid, gid) {
 		return err
+	}
+	if linked(info) {
+		return fmt.Errorf("%s is another's and has other names, too: want it removed from the store", filepath.Join(root.Name(), path))
 	}
 	return root.Lchown(path, uid, gid)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -150,6 +151,33 @@ func TestStoreOfAnother(t *testing.T) {
 	out, err := in(s.near, append(composePrivileges(t), flowscope(t), "run", "--config", file, "--iface", "n0")...).CombinedOutput()
 	if want := "chown -R 65534:65534 " + store; err == nil || !strings.Contains(string(out), want) {
 		t.Errorf("%v, want %q:\n%s", err, want, out)
+	}
+}
+
+// TestStoreWithALink has a file in the store that is root's and has a name elsewhere: it
+// is not given away.
+func TestStoreWithALink(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	passable(t, dir)
+	store, file, secret := filepath.Join(dir, "store"), filepath.Join(dir, "run.yml"), filepath.Join(dir, "secret")
+	mkdirFor(t, store, nobody)
+	for path, text := range map[string]string{
+		secret: "x", file: "monitor: {listen: \"\"}\npublish: {embedded: {store: " + store + "}}\nsecurity: {user: \"65534\"}\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(secret, filepath.Join(store, "planted")); err != nil {
+		t.Fatal(err)
+	}
+	out, err := in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0").CombinedOutput()
+	if want := filepath.Join(store, "planted") + " is another's and has other names"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, want %q:\n%s", err, want, out)
+	}
+	if info, err := os.Stat(secret); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("the file is not root's any more: %v", err)
 	}
 }
 

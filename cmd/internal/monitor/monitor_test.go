@@ -203,7 +203,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(config.Monitor{Listen: s.Addr()}, sample); err == nil || !strings.Contains(err.Error(), s.Addr()) {
+	if _, err := Listen(config.Monitor{Listen: s.Addr()}, sample); err == nil || !strings.Contains(err.Error(), s.Addr()) || !strings.Contains(err.Error(), "monitor.listen") {
 		t.Errorf("the same address twice: %v", err)
 	}
 	done := make(chan error)
