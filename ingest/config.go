@@ -26,7 +26,8 @@ type Config struct {
 	// each worker has one ring per interface. Default 33554432.
 	RingBytes int `yaml:"ring_bytes"`
 	// BlockBytes is the part of a ring that the kernel hands over at once, in
-	// bytes, a multiple of the page size. Default 1048576.
+	// bytes, a multiple of the page size that has room for a frame of Snaplen bytes.
+	// Default 1048576.
 	BlockBytes int `yaml:"block_bytes"`
 	// BlockTimeout is how long the kernel waits for a block to be full. It
 	// delays packets that much at most. Default 20ms.
@@ -51,6 +52,10 @@ const (
 	TimestampsKernel   = "kernel"
 	TimestampsHardware = "hardware"
 )
+
+// blockHeadroom is room in a block for its own header, the packet's, and what the
+// kernel reserves before the frame (packet(7), TPACKET_V3): well above it.
+const blockHeadroom = 512
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
@@ -82,6 +87,8 @@ func (c Config) Validate() error {
 	bad(c.Snaplen < 64 || c.Snaplen > 1<<20, "snaplen: %d: want 64 to 1048576", c.Snaplen)
 	bad(c.BlockBytes < page || c.BlockBytes > 64<<20 || c.BlockBytes%page != 0,
 		"block_bytes: %d: want a multiple of %d up to 67108864", c.BlockBytes, page)
+	bad(c.Snaplen <= 1<<20 && c.BlockBytes < c.Snaplen+blockHeadroom,
+		"block_bytes: %d: want at least the snaplen (%d) and %d more: what does not fit in a block would be cut off", c.BlockBytes, c.Snaplen, blockHeadroom)
 	bad(c.RingBytes < 2*c.BlockBytes || c.RingBytes > 1<<31-1, "ring_bytes: %d: want at least two blocks, and less than 2147483648", c.RingBytes)
 	bad(c.BlockTimeout < time.Millisecond || c.BlockTimeout > time.Second, "block_timeout: %v: want 1ms to 1s", c.BlockTimeout)
 	bad(c.SpareSockets < 0 || c.SpareSockets > 100, "spare_sockets: %d: want 0 to 100", c.SpareSockets)

@@ -59,7 +59,7 @@ func ip(t *testing.T, command string) {
 func liveConfig(workers int) LiveConfig {
 	c := LiveConfig{Config: DefaultConfig(), Workers: workers}
 	c.Interfaces = []string{"v0"}
-	c.RingBytes, c.BlockBytes = 1<<20, 64<<10
+	c.RingBytes, c.BlockBytes, c.Snaplen = 1<<20, 64<<10, 48<<10
 	return c
 }
 
@@ -206,7 +206,7 @@ func TestLiveCountsDrops(t *testing.T) {
 	namespace(t)
 	const n = 20000
 	cfg := liveConfig(1)
-	cfg.RingBytes, cfg.BlockBytes = 16<<10, 8<<10
+	cfg.RingBytes, cfg.BlockBytes, cfg.Snaplen = 16<<10, 8<<10, 4<<10
 	c := openLive(t, cfg)
 	from := newSender(t, "v1")
 	for i := range n { // nobody reads
@@ -216,6 +216,35 @@ func TestLiveCountsDrops(t *testing.T) {
 	s, lost := c.Interfaces()[0], c.Sources()[0].(Lossy).Losses()
 	if s.Received != n || s.Dropped == 0 || uint64(len(got.packets))+s.Dropped != n || lost.DroppedKernel != s.Dropped {
 		t.Errorf("%d packets, %+v, %+v", len(got.packets), s, lost)
+	}
+}
+
+// TestLiveLargestFrame captures frames of the snaplen whole, with a block as small as a
+// configuration may have beside it, and cuts off larger ones there.
+func TestLiveLargestFrame(t *testing.T) {
+	namespace(t)
+	ip(t, "link set v0 mtu 65535")
+	ip(t, "link set v1 mtu 65535")
+	cfg := liveConfig(1)
+	cfg.Snaplen = cfg.BlockBytes - blockHeadroom
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c := openLive(t, cfg)
+	from := newSender(t, "v1")
+	frame := append(numbered(1), make([]byte, cfg.Snaplen)...)
+	from.send(frame[:cfg.Snaplen])
+	from.send(frame[:cfg.Snaplen+100])
+	got := capturing(t, c, func() {})[0]
+	if len(got.packets) != 2 || len(got.packets[0]) != cfg.Snaplen || len(got.packets[1]) != cfg.Snaplen {
+		t.Errorf("%d packets, want 2 of %d bytes", len(got.packets), cfg.Snaplen)
+		for _, p := range got.packets {
+			t.Log(len(p))
+		}
+	}
+	cfg.Snaplen++
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "would be cut off") {
+		t.Error(err)
 	}
 }
 
