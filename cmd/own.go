@@ -42,7 +42,7 @@ func (l *live) ownExpression(ctx context.Context, captured bool) string {
 		}
 		port := cmp.Or(u.Port(), defaultPorts[u.Scheme])
 		for _, a := range l.lookUp(ctx, u.Hostname()) {
-			list = append(list, fmt.Sprintf("tcp and host %s and port %s", a.Unmap().WithZone(""), port))
+			list = append(list, between(l.source(ctx, net.JoinHostPort(a.Unmap().String(), port)), a, port))
 		}
 	}
 	if len(list) == 0 {
@@ -50,6 +50,34 @@ func (l *live) ownExpression(ctx context.Context, captured bool) string {
 	}
 	slices.Sort(list)
 	return "(" + strings.Join(slices.Compact(list), ") or (") + ")"
+}
+
+// between is the expression of a connection from here to a port of a server: those of
+// others to it are to be captured. Where it is not known from which address it would
+// be, there are none of others.
+func between(here, server netip.Addr, port string) string {
+	s := server.Unmap().WithZone("")
+	if !here.IsValid() {
+		return fmt.Sprintf("tcp and host %s and port %s", s, port)
+	}
+	h := here.Unmap().WithZone("")
+	return fmt.Sprintf("tcp and ((src host %s and dst host %s and dst port %s) or (src host %s and src port %s and dst host %s))", h, s, port, s, port, h)
+}
+
+// sourceAddress is the address that a connection from here to another would be from.
+// Nothing is sent.
+func sourceAddress(ctx context.Context, to string) netip.Addr {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "udp", to)
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	a, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr()
 }
 
 // hubs are the servers that the embedded one connects to.

@@ -42,6 +42,10 @@ func (l *live) reload(ctx context.Context) {
 			restart = append(restart, key)
 		}
 	}
+	if err := l.refilter(ctx, &loaded.Capture); err != nil {
+		l.log.Error("the new configuration cannot be taken up, the old one stays", "error", err)
+		return
+	}
 	config.Adopt(l.loaded, loaded, now)
 	if err := errors.Join(l.takeUp(ctx, now), l.publisher.Reload()); err != nil {
 		l.log.Error("cannot take up a part of the new configuration", "error", err)
@@ -52,7 +56,7 @@ func (l *live) reload(ctx context.Context) {
 // takeUp has the stages take up what has changed under these keys.
 func (l *live) takeUp(ctx context.Context, changed []string) error {
 	c := l.loaded
-	errs := []error{l.refilter(ctx, &c.Capture), l.publisher.Reconfigure(c.Publish)}
+	errs := []error{l.publisher.Reconfigure(c.Publish)}
 	if slices.ContainsFunc(changed, ofWorkers) {
 		registry, err := c.WholeRegistry()
 		if err == nil {

@@ -40,7 +40,7 @@ func (c *runCommand) Run(p *process) error {
 		return err
 	}
 	l := &live{
-		settled: s, process: p, sources: c.sources(p), run: newRun(), began: time.Now(),
+		settled: s, process: p, sources: c.sources(p), run: newRun(), began: time.Now(), source: sourceAddress,
 		log: slog.New(slog.NewTextHandler(p.stderr, nil)),
 	}
 	l.log = l.log.With("sensor", s.Sensor.Name, "run", l.run)
@@ -113,6 +113,7 @@ type live struct {
 
 	refiltering sync.Mutex // guards addresses, and one change of the filter at a time
 	addresses   map[string][]netip.Addr
+	source      func(ctx context.Context, to string) netip.Addr // sourceAddress
 }
 
 // The values of status.Status.State.

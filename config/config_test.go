@@ -112,6 +112,7 @@ func TestFileProblems(t *testing.T) {
 		{"another word", "publish: {only: [foo]}\n", `publish.only: unknown protocol "foo": known are `},
 		{"another protocol", "protocols: {ftp: {}}\n", "protocols.ftp: unknown key: known are "},
 		{"nearly a protocol", "protocols: {htp: {}}\n", "protocols.htp: unknown key: did you mean http?"},
+		{"filter too long", "capture: {filter: \"" + strings.Repeat("host 192.0.2.1 or ", 3000) + "udp\"}\n", "c.yml:1:11: capture.filter: the expression makes a program of more than 4096 instructions"},
 		{"no URL", "publish: {servers: [\"127.0.0.1:4222\"]}\n", `publish.servers: "127.0.0.1:4222": want nats://host:port`},
 		{"user of 33 bits", "security: {user: \"4294967296\"}\n", `c.yml:1:12: security.user: "4294967296": want the name of a user, or a number from 1 to 4294967294`},
 		{"user that is none", "security: {user: \"4294967295\"}\n", `security.user: "4294967295": want the name`},

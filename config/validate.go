@@ -54,9 +54,16 @@ func (c *Config) validateOwn() error {
 	return nil
 }
 
-// validateFilter checks the filter's language.
+// ethernet is LINKTYPE_ETHERNET, of which programs are the longest.
+const ethernet = 1
+
+// validateFilter checks the filter's language, and that its program is not too long.
 func validateFilter(text string) error {
-	if _, err := filter.Parse(text); err != nil {
+	expression, err := filter.Parse(text)
+	if err == nil {
+		_, err = expression.Compile(ethernet, true)
+	}
+	if err != nil {
 		return fmt.Errorf("filter: %s", strings.TrimPrefix(err.Error(), "filter: "))
 	}
 	return nil
