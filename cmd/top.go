@@ -53,7 +53,7 @@ func (c *topCommand) source(p *process) (top.Source, func(), error) {
 		if cfg.Monitor.Listen == "" {
 			return nil, nil, usagef("monitor.listen is empty: give --server URL")
 		}
-		return &top.HTTP{Address: cfg.Monitor.Listen}, func() {}, nil
+		return top.NewHTTP(cfg.Monitor.Listen, c.Interval), func() {}, nil
 	}
 	nc, err := publish.Connect(p.soft, cfg.Publish, "top", slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -4,6 +4,7 @@
 //
 // In goes a Source that is asked again and again; out comes a screen. Model is a
 // bubbletea model without clock or network of its own: rates come from the times
-// inside two statuses of the same run. Run owns the terminal until the user quits
-// or the context ends.
+// inside two statuses of the same run. A sensor that stops answering stays on the
+// screen, silent and then lost, and shows no rates. Run owns the terminal until the
+// user quits or the context ends.
 package top

@@ -20,7 +20,8 @@ type Source interface {
 	Ask(ctx context.Context) ([]*status.Status, error)
 }
 
-// maxAnswer bounds one sensor's answer in bytes, maxSensors their number.
+// maxAnswer bounds one sensor's answer in bytes, maxSensors their number, with those
+// that are remembered.
 const (
 	maxAnswer  = 4 << 20
 	maxSensors = 1000
@@ -29,24 +30,42 @@ const (
 // HTTP asks one sensor at its own endpoint, host:port.
 type HTTP struct {
 	Address string
-	Client  *http.Client // nil is http.DefaultClient
+	// Wait is how long the whole answer may take: a sensor that hangs accepts
+	// connections all the same, by its kernel.
+	Wait time.Duration
+}
+
+// NewHTTP returns a source that is asked once per interval and waits for two: not so
+// short that a busy machine looks like a dead one, nor so long that nobody believes
+// what is on the screen.
+func NewHTTP(address string, interval time.Duration) *HTTP {
+	return &HTTP{Address: address, Wait: min(max(2*interval, time.Second), 5*time.Second)}
 }
 
 // Ask implements Source.
 func (h *HTTP) Ask(ctx context.Context) ([]*status.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.Wait)
+	defer cancel()
+	s, err := h.ask(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("the sensor on this machine hangs: no answer from %s within %v", h.Address, h.Wait)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*status.Status{s}, nil
+}
+
+func (h *HTTP) ask(ctx context.Context) (*status.Status, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.Address+"/status", nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
 	}
-	client := h.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	response, err := client.Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("no sensor on this machine answers: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask %s: %s", h.Address, response.Status)
 	}
@@ -58,7 +77,7 @@ func (h *HTTP) Ask(ctx context.Context) ([]*status.Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
 	}
-	return []*status.Status{s}, nil
+	return s, nil
 }
 
 // Fleet asks all sensors of a NATS system at once.
@@ -70,6 +89,9 @@ type Fleet struct {
 
 // Ask implements Source.
 func (f *Fleet) Ask(ctx context.Context) ([]*status.Status, error) {
+	if !f.Conn.IsConnected() {
+		return nil, errors.New("ask the sensors: no NATS server is connected, trying again")
+	}
 	inbox := f.Conn.NewInbox()
 	sub, err := f.Conn.SubscribeSync(inbox)
 	if err != nil {

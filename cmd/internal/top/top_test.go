@@ -2,7 +2,8 @@ package top
 
 import (
 	"context"
-	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -73,27 +74,6 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// A sensor that starts again counts from nothing; one that falls silent goes.
-func TestRestartAndSilence(t *testing.T) {
-	m := NewModel(t.Context(), nobody{}, time.Second)
-	now := time.Unix(1000, 0)
-	m.Update(answer{list: []*status.Status{told("a", 10), told("b", 10)}, at: now})
-	again := told("a", 1)
-	again.Run = "r2"
-	m.Update(answer{list: []*status.Status{again}, at: now.Add(time.Second)})
-	if got := find(t, screen(m), "a "); got[2] != "·" {
-		t.Errorf("rate across a restart: %v", got)
-	}
-	m.Update(answer{list: []*status.Status{told("a", 3)}, at: now.Add(11 * time.Second), err: errors.New("b: \x1b[2Jgone")})
-	text := m.screen()
-	if strings.Contains(text, "\x1b[2J") {
-		t.Error("an error steers the terminal")
-	}
-	if strings.Contains(ansi.Strip(text), "\nb ") {
-		t.Errorf("a silent sensor stays:\n%s", text)
-	}
-}
-
 func TestKeys(t *testing.T) {
 	m := NewModel(t.Context(), nobody{}, time.Second)
 	m.Update(answer{list: []*status.Status{told("a", 1), told("b", 1)}, at: time.Unix(1, 0)})
@@ -110,8 +90,8 @@ func TestKeys(t *testing.T) {
 	}
 	press('p')
 	m.Update(answer{list: []*status.Status{told("c", 1)}, at: time.Unix(2, 0)})
-	if len(m.names) != 2 {
-		t.Errorf("paused, and yet %v", m.names)
+	if len(m.rows) != 2 {
+		t.Errorf("paused, and yet %v", m.rows)
 	}
 	if cmd := press('q'); cmd == nil || cmd() != tea.Quit() {
 		t.Error("q does not quit")
@@ -150,16 +130,51 @@ func TestNumber(t *testing.T) {
 func TestHTTPSource(t *testing.T) {
 	server := httptest.NewServer(monitor.Handler(func() *status.Status { return told("edge-1", 3) }, false))
 	defer server.Close()
-	list, err := (&HTTP{Address: strings.TrimPrefix(server.URL, "http://")}).Ask(t.Context())
+	list, err := (&HTTP{Address: strings.TrimPrefix(server.URL, "http://"), Wait: time.Minute}).Ask(t.Context())
 	if err != nil || len(list) != 1 || list[0].Sensor != "edge-1" || list[0].Ledger.Packets.Received != 3000 {
 		t.Errorf("%v %v", list, err)
 	}
-	if _, err := (&HTTP{Address: "127.0.0.1:1"}).Ask(t.Context()); err == nil || !strings.Contains(err.Error(), "no sensor") {
+	if _, err := (&HTTP{Address: "127.0.0.1:1", Wait: time.Minute}).Ask(t.Context()); err == nil || !strings.Contains(err.Error(), "no sensor") {
 		t.Errorf("error is %v", err)
 	}
 	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"sensor":"x"}`)) }))
 	defer odd.Close()
-	if _, err := (&HTTP{Address: strings.TrimPrefix(odd.URL, "http://")}).Ask(t.Context()); err == nil {
+	if _, err := (&HTTP{Address: strings.TrimPrefix(odd.URL, "http://"), Wait: time.Minute}).Ask(t.Context()); err == nil {
 		t.Error("what is no status is taken for one")
+	}
+}
+
+// A sensor that hangs has a kernel that accepts for it: it does not hold the view up,
+// whether it says nothing or stops halfway.
+func TestHTTPSourceHangs(t *testing.T) {
+	for name, start := range map[string]string{"no answer": "", "half an answer": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				if c, err := l.Accept(); err == nil {
+					defer c.Close()
+					_, _ = io.WriteString(c, start)
+					<-t.Context().Done()
+				}
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			_, err = (&HTTP{Address: l.Addr().String(), Wait: 50 * time.Millisecond}).Ask(ctx)
+			if err == nil || !strings.Contains(err.Error(), "hangs: no answer from "+l.Addr().String()+" within 50ms") || ctx.Err() != nil {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestHTTPSourceWaits(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{100 * time.Millisecond: time.Second, time.Second: 2 * time.Second, time.Hour: 5 * time.Second} {
+		if got := NewHTTP("x", interval).Wait; got != want {
+			t.Errorf("asked every %v it waits for %v, want %v", interval, got, want)
+		}
 	}
 }

@@ -33,55 +33,31 @@ func (m *Model) View() tea.View {
 func (m *Model) screen() string {
 	var b lines
 	b.max, b.width = m.height, m.width
-	state := m.asked.Format(time.TimeOnly)
+	state := m.now.Format(time.TimeOnly)
 	if m.paused {
 		state = "paused"
 	}
-	b.add("%sflowscope top%s  %d sensors  %s  ↑↓ choose  p pause  q quit", bold, plain, len(m.names), state)
+	b.add("%sflowscope top%s  %s  %s  ↑↓ choose  p pause  q quit", bold, plain, m.census(), state)
 	if m.trouble != nil {
 		b.add("%s%s%s", red, printable(m.trouble.Error()), plain)
 	}
-	if len(m.names) == 0 {
+	switch {
+	case len(m.rows) == 0 && m.heard:
+		b.add("no sensor has answered for %s", ago(m.patience.forgotten))
+		return b.String()
+	case len(m.rows) == 0:
 		b.add("no sensor has answered yet")
 		return b.String()
 	}
-	b.add("%s%-20s %-9s %8s %8s %7s %8s %8s %8s %6s %8s%s", bold, "SENSOR", "STATE", "PKT/S", "DROP/S", "FLOWS", "EVENT/S", "ACK/S", "LOST/S", "QUEUE", "INFLIGHT", plain)
-	for i, name := range m.names {
-		m.row(&b, i, name)
+	b.add("%s%-20s %-10s %8s %8s %7s %8s %8s %8s %6s %8s%s", bold, "SENSOR", "STATE", "PKT/S", "DROP/S", "FLOWS", "EVENT/S", "ACK/S", "LOST/S", "QUEUE", "INFLIGHT", plain)
+	for i, who := range m.rows {
+		m.row(&b, i, who)
 	}
-	if s := m.sensors[m.names[m.chosen]]; s != nil {
+	if s := m.sensors[m.rows[m.chosen]]; s != nil {
 		b.add("")
 		s.detail(&b)
 	}
 	return b.String()
-}
-
-func (m *Model) row(b *lines, i int, name string) {
-	s := m.sensors[name]
-	l := s.last
-	begin, end := "", ""
-	if i == m.chosen {
-		begin, end = reverse, plain
-	}
-	b.add("%s%-20s %-9s %8s %8s %7s %8s %8s %8s %6s %8s%s", begin, clip(printable(name), 20), clip(printable(l.State), 9),
-		number(s.rate(received)), number(s.rate(dropped)), number(float64(l.Ledger.Flows.Active)),
-		number(s.rate(made)), number(s.rate(delivered)), number(s.rate(lost)), fill(l.Queue), number(float64(l.Queue.InFlight)), end)
-}
-
-func received(s *status.Status) uint64 { return s.Ledger.Packets.Received }
-func dropped(s *status.Status) uint64  { return s.Ledger.Packets.DroppedKernel }
-func made(s *status.Status) uint64     { return s.Ledger.Events.Made }
-func lost(s *status.Status) uint64     { return s.Ledger.Events.Dropped.Sum() }
-
-func delivered(s *status.Status) uint64 {
-	return s.Ledger.Events.Acknowledged + s.Ledger.Events.Sent + s.Ledger.Events.Written
-}
-
-func fill(q status.Queue) string {
-	if q.MaxBytes == 0 {
-		return "·"
-	}
-	return fmt.Sprintf("%d%%", 100*q.Bytes/q.MaxBytes)
 }
 
 // detail shows one sensor: who it is, its subjects by rate, its workers and
@@ -90,8 +66,11 @@ func (s *sensor) detail(b *lines) {
 	l := s.last
 	b.add("%s%s%s  run %s  version %s  up %s  %s heap", bold, printable(l.Sensor), plain, printable(l.Run), printable(l.Version),
 		l.Time.Sub(l.Started).Round(time.Second), size(l.HeapBytes))
-	if !l.Ready || l.Trouble != "" {
-		b.add("%s%s%s", red, printable(strings.TrimSpace("not ready: "+l.Trouble)), plain)
+	switch {
+	case s.presence != live:
+		b.add("%s%s%s", red, s.farewell(), plain)
+	case s.trouble() != "":
+		b.add("%s%s%s", red, s.trouble(), plain)
 	}
 	left := s.subjects()
 	right := s.workers()
@@ -157,7 +136,7 @@ func (s *sensor) workers() []string {
 		list = append(list, fmt.Sprintf("%-12s %8s %8s %7s %8s", strconv.Itoa(i),
 			number(s.rate(of(func(w *status.Worker) uint64 { return w.Packets }))),
 			number(s.rate(of(func(w *status.Worker) uint64 { return w.Dropped }))),
-			number(float64(s.last.Workers[i].FlowsActive)),
+			number(s.gauge(s.last.Workers[i].FlowsActive)),
 			number(s.rate(of(func(w *status.Worker) uint64 { return w.Events })))))
 	}
 	for i, n := range s.last.Interfaces {
