@@ -123,7 +123,7 @@ func TestSilenceEnds(t *testing.T) {
 	s := newStage(t)
 	s.says(0, nil, told("a", 10))
 	s.says(1, nil, told("a", 11))
-	s.passes(2.5)
+	s.passes(3.4)
 	s.wantRows("a " + lively)
 	s.passes(3.6)
 	s.wantRows("a silent 2s · · · · · · · ·")
@@ -175,10 +175,10 @@ func TestRestart(t *testing.T) {
 		for n := 2; n <= gap; n++ {
 			s.says(float64(n), nil, told("a", 10+n))
 		}
-		s.says(float64(gap+1), nil, told("a", 11+gap), of("b", "r2", 1))
-		s.wantRows("a "+lively, "b capturing · · 77 · · · 25% 9")
+		s.says(float64(gap+1), nil, told("a", 11+gap), told("aa", 1), of("b", "r2", 1)) // one more, so that rows move
+		s.wantRows("a "+lively, "aa capturing · · 77 · · · 25% 9", "b capturing · · 77 · · · 25% 9")
 		find(t, screen(s.m), "b  run r2")
-		s.wantHead("2 sensors")
+		s.wantHead("3 sensors")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -62,6 +63,10 @@ func (h *HTTP) ask(ctx context.Context) (*status.Status, error) {
 		return nil, fmt.Errorf("ask %s: %w", h.Address, err)
 	}
 	response, err := http.DefaultClient.Do(request)
+	var about *url.Error // its address is in the reason too, and a screen is narrow
+	if errors.As(err, &about) {
+		err = about.Err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("no sensor on this machine answers: %w", err)
 	}

@@ -1,6 +1,7 @@
 package top
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/nats-io/nats.go"
 
 	"flowscope/cmd/internal/monitor"
 	"flowscope/cmd/internal/status"
@@ -134,7 +136,7 @@ func TestHTTPSource(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Sensor != "edge-1" || list[0].Ledger.Packets.Received != 3000 {
 		t.Errorf("%v %v", list, err)
 	}
-	if _, err := (&HTTP{Address: "127.0.0.1:1", Wait: time.Minute}).Ask(t.Context()); err == nil || !strings.Contains(err.Error(), "no sensor") {
+	if _, err := (&HTTP{Address: "127.0.0.1:1", Wait: time.Minute}).Ask(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "no sensor on this machine answers: dial tcp 127.0.0.1:1: ") {
 		t.Errorf("error is %v", err)
 	}
 	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"sensor":"x"}`)) }))
@@ -157,6 +159,7 @@ func TestHTTPSourceHangs(t *testing.T) {
 			go func() {
 				if c, err := l.Accept(); err == nil {
 					defer c.Close()
+					_, _ = http.ReadRequest(bufio.NewReader(c))
 					_, _ = io.WriteString(c, start)
 					<-t.Context().Done()
 				}
@@ -176,5 +179,18 @@ func TestHTTPSourceWaits(t *testing.T) {
 		if got := NewHTTP("x", interval).Wait; got != want {
 			t.Errorf("asked every %v it waits for %v, want %v", interval, got, want)
 		}
+	}
+}
+
+// A fleet is asked through a server; without one the view says that, not that all
+// sensors are dead.
+func TestFleetWithoutServer(t *testing.T) {
+	nc, err := nats.Connect("nats://127.0.0.1:1", nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := (&Fleet{Conn: nc, Wait: time.Minute}).Ask(t.Context()); err == nil || !strings.Contains(err.Error(), "no NATS server is connected") {
+		t.Errorf("error is %v", err)
 	}
 }
