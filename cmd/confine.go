@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,9 +18,9 @@ func (l *live) confine() error {
 		l.log.Warn("THE SANDBOX IS OFF: this process keeps all its privileges while it reads what strangers send (security.sandbox)")
 		return nil
 	}
-	p := sandbox.Policy{User: l.Security.User, Read: []string{sandbox.Around(l.sources.File)}}
+	p := sandbox.Policy{User: l.Security.User, Read: sandbox.ToReadAgain(l.sources.File)}
 	for _, file := range l.loginFiles() {
-		p.Read = append(p.Read, sandbox.Around(file))
+		p.Read = append(p.Read, sandbox.ToReadAgain(file)...)
 	}
 	if store := l.dest.store(); store != "" {
 		p.Write = append(p.Write, store)
@@ -36,7 +37,37 @@ func (l *live) confine() error {
 	if report.Landlock == 0 {
 		l.log.Warn("this kernel has no Landlock: files are protected by their permissions only")
 	}
+	return l.readable()
+}
+
+// readable tries what will have to be read again by who the process has become: the
+// files of the login, for each connection, and the configuration, when asked.
+func (l *live) readable() error {
+	for _, file := range l.loginFiles() {
+		if err := tryOpen(file); err != nil {
+			return fmt.Errorf("the login could not be read again for the next connection: %w: let %s read it, by its owner or its group", err, l.whom())
+		}
+	}
+	if err := tryOpen(l.sources.File); err != nil {
+		l.log.Warn("the configuration cannot be read again: SIGHUP will change nothing", "error", err, "wanted", "let "+l.whom()+" read it")
+	}
 	return nil
+}
+
+// whom names who the process has become.
+func (l *live) whom() string {
+	if l.Security.User == "" {
+		return "the user that flowscope runs as"
+	}
+	return "security.user " + l.Security.User
+}
+
+func tryOpen(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // loginFiles are the files that a connection made anew reads again.

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -136,6 +137,36 @@ func mkdirFor(t *testing.T, dir string, owner int) {
 	if err := os.Chown(dir, owner, owner); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestLoginOfRoot does not start with a login that could not be read for the next
+// connection, because the user that the process becomes may not; with one of that
+// user's group it does.
+func TestLoginOfRoot(t *testing.T) {
+	s := newSite(t, "setpriv")
+	dir := t.TempDir()
+	passable(t, dir)
+	token, file := filepath.Join(dir, "token"), filepath.Join(dir, "run.yml")
+	text := "sensor: {name: test}\nmonitor: {listen: \"\"}\nsecurity: {user: \"65534\"}\n" +
+		"publish: {servers: [\"nats://127.0.0.1:4224\"], drain_timeout: 1s, auth: {token_file: \"" + token + "\"}}\n"
+	for name, content := range map[string]string{token: "s3cret\n", file: text} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(token, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0")
+	out, err := command.CombinedOutput()
+	if code := command.ProcessState.ExitCode(); code != 1 ||
+		!strings.Contains(string(out), "open "+token+": permission denied: let security.user 65534 read it") {
+		t.Errorf("status %d, %v:\n%s", code, err, out)
+	}
+	if err := errors.Join(os.Chown(token, 0, nobody), os.Chmod(token, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0"), "msg=confined").stop()
 }
 
 // TestStoreOfAnother names what to do with a store that cannot be the user's.

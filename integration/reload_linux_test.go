@@ -20,6 +20,10 @@ func TestLiveReload(t *testing.T) {
 	s.servers()
 	dir := t.TempDir()
 	store, file := filepath.Join(dir, "store"), filepath.Join(dir, "run.yml")
+	elsewhere := t.TempDir() // where the file is that the name leads to
+	if err := os.Symlink(filepath.Join(elsewhere, "real.yml"), file); err != nil {
+		t.Fatal(err)
+	}
 	configure := func(publish, more string) {
 		t.Helper()
 		text := "sensor: {name: test}\nworkers: 2\nmonitor: {listen: \"127.0.0.1:9477\"}\ncapture: {filter: " + spoken + "}\npublish: {" + publish + "embedded: {store: " + store + "}}\n" + more

@@ -52,10 +52,21 @@ var system = []string{
 // them only the file itself is opened.
 var crowded = []string{"/", "/etc", "/usr", "/var", "/var/lib", "/home", "/root", "/tmp", "/run", "/boot", "/proc", "/sys", "/dev"}
 
-// Around returns what must be readable so that a file can be read again after it
+// ToReadAgain returns what must be readable so that a file can be read again after it
+// was replaced, or after a link on the way to it was: what is around the file's name and
+// around the file itself.
+func ToReadAgain(file string) []string {
+	paths := []string{around(file)}
+	if target, err := filepath.EvalSymlinks(file); err == nil && around(target) != paths[0] {
+		paths = append(paths, around(target))
+	}
+	return paths
+}
+
+// around returns what must be readable so that a file can be read again after it
 // was replaced: its folder, or only the file if the folder holds other people's
 // files too.
-func Around(file string) string {
+func around(file string) string {
 	folder, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		return file

@@ -433,15 +433,32 @@ func run(t *testing.T, vm *bpf.VM, arch, call, arg0, arg1, arg2 uint32) uint32 {
 	return uint32(got)
 }
 
-func TestAround(t *testing.T) {
+func TestToReadAgain(t *testing.T) {
 	for file, want := range map[string]string{
 		"/etc/flowscope/flowscope.yml": "/etc/flowscope",
 		"/etc/flowscope.yml":           "/etc/flowscope.yml",
 		"/flowscope.yml":               "/flowscope.yml",
 		"/srv/sensor/f.yml":            "/srv/sensor",
 	} {
-		if got := Around(file); got != want {
-			t.Errorf("Around(%s) is %s, want %s", file, got, want)
+		if got := ToReadAgain(file); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
 		}
+	}
+	dir := t.TempDir() // as certbot has it
+	live, archive := filepath.Join(dir, "live", "host"), filepath.Join(dir, "archive", "host")
+	for _, d := range []string{live, archive} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(archive, "cert1.pem"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(live, "cert.pem")
+	if err := os.Symlink("../../archive/host/cert1.pem", link); err != nil {
+		t.Fatal(err)
+	}
+	if got := ToReadAgain(link); !slices.Equal(got, []string{live, archive}) {
+		t.Errorf("%s: %s, want %s and %s", link, got, live, archive)
 	}
 }
