@@ -3,8 +3,10 @@ package publish
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -86,6 +88,21 @@ func (a Auth) checkFiles(section string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// digest is of what the files hold that are there.
+func (a Auth) digest() (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, path := range []string{a.Credentials, a.NKeySeed, a.UserFile, a.TokenFile, a.CA, a.Certificate, a.Key} {
+		n := int64(-1)
+		if f, err := os.Open(path); err == nil {
+			n, _ = io.Copy(h, io.LimitReader(f, 1<<20)) // a login is no larger
+			f.Close()
+		}
+		fmt.Fprintf(h, "\n%d\n", n)
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // CheckFiles looks at the files that Servers, or the embedded server, take: whether

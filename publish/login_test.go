@@ -236,6 +236,9 @@ func TestReload(t *testing.T) {
 	}
 	p := runPublisher(t, cfg, Options{Registry: reg, Live: true}, tr)
 	waitFor(t, "the first connection", func() bool { return p.Ready() == nil })
+	if err := p.Reload(); err != nil || !tr.(*jetStream).nc.IsConnected() {
+		t.Errorf("Reload with the same file makes the connection anew: %v", err)
+	}
 	if err := os.Chmod(file, 0o604); err != nil {
 		t.Fatal(err)
 	}

@@ -138,16 +138,21 @@ func (t *jetStream) ready() error {
 	return errors.New("the stream has not been looked at yet")
 }
 
-// reload connects anew, for which the files of the login are read again. If they
-// are not right the connection stays.
+// reload connects anew if the files of the login hold something else than before, for
+// which they are read again. If they are not right the connection stays.
 func (t *jetStream) reload() error {
 	if _, err := t.cfg.Auth.options(nil); err != nil {
 		return err
 	}
-	if len(t.cfg.Servers) == 0 {
+	now := t.cfg.Auth.digest()
+	t.mu.Lock()
+	same := now == t.login
+	t.login = now
+	t.mu.Unlock()
+	if len(t.cfg.Servers) == 0 || same {
 		return nil
 	}
-	t.p.opts.Log.Info("the connection to NATS is made anew, with the files of the login as they are now")
+	t.p.opts.Log.Info("the connection to NATS is made anew, because the files of the login have changed")
 	if err := t.nc.ForceReconnect(); err != nil && !errors.Is(err, nats.ErrConnectionReconnecting) {
 		return fmt.Errorf("reconnect: %w", err)
 	}

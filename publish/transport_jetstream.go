@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,8 @@ type jetStream struct {
 	trouble  error     // the first since progress
 	failed   error     // final
 	fast     fastIngest
-	blind    bool // the stream may not be read back
+	blind    bool              // the stream may not be read back
+	login    [sha256.Size]byte // of the files, as they were at the start or the last reload
 
 	unlisted bool // streams may not be listed; of whoever sets up
 }
@@ -107,7 +109,7 @@ func newJetStream(nc *nats.Conn, cfg Config) (*jetStream, error) {
 		nc: nc, reach: new(reach), put: nc.PublishMsg, cfg: cfg, inbox: nc.NewInbox() + ".",
 		slots: make([]slot, cfg.InFlight.Messages), free: make([]int32, cfg.InFlight.Messages),
 	}
-	t.fast.on = cfg.Mode == ModeFast
+	t.fast.on, t.login = cfg.Mode == ModeFast, cfg.Auth.digest()
 	switch {
 	case cfg.Stream.Mode == StreamOff:
 	case cfg.Stream.Domain == "":
