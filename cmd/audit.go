@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,8 +37,11 @@ func (c *subCommand) audit(p *process, nc *nats.Conn, cfg publish.Config, want p
 	if _, err := p.stdout.Write(text); err != nil {
 		return outputError(err)
 	}
-	if !report.Clean() {
-		return fmt.Errorf("the stream is not complete, or holds events twice")
+	switch {
+	case !report.Clean():
+		return errors.New("the stream is not complete, or holds events twice")
+	case report.Messages == 0:
+		return fmt.Errorf("nothing to audit: the stream holds no message of %s", strings.Join(want.Subjects, ", "))
 	}
 	return nil
 }
@@ -49,7 +53,11 @@ func auditText(r *publish.AuditReport) (b []byte) {
 		row := &r.Rows[i]
 		b = fmt.Appendf(b, "run %s worker %d %s: %d events, numbers %d to %d", row.Run, row.Worker, row.Subject, row.Stored, row.First, row.Last)
 		if row.Missing > 0 {
-			b = fmt.Appendf(b, ", MISSING %d%s", row.Missing, ranges(row.MissingRanges))
+			among := ""
+			if row.Elsewhere > 0 {
+				among = " among"
+			}
+			b = fmt.Appendf(b, ", MISSING %d%s%s", row.Missing, among, ranges(row.MissingRanges))
 		}
 		if row.Doubled > 0 {
 			b = fmt.Appendf(b, ", DOUBLED %d%s", row.Doubled, ranges(row.DoubledRanges))
@@ -57,8 +65,15 @@ func auditText(r *publish.AuditReport) (b []byte) {
 		b = append(b, '\n')
 	}
 	for i := range r.Runs {
-		for _, subject := range slices.Sorted(maps.Keys(r.Runs[i].Short)) {
-			b = fmt.Appendf(b, "run %s %s: MISSING %d at the end\n", r.Runs[i].Run, subject, r.Runs[i].Short[subject])
+		run := &r.Runs[i]
+		for _, subject := range slices.Sorted(maps.Keys(run.Short)) {
+			b = fmt.Appendf(b, "run %s %s: MISSING %d at the end\n", run.Run, subject, run.Short[subject])
+		}
+		if run.Elsewhere > 0 {
+			b = fmt.Appendf(b, "run %s: %d of its events were in the stream already, from another run\n", run.Run, run.Elsewhere)
+		}
+		if run.DuplicatesUnknown && missesSome(r, run) {
+			b = fmt.Appendf(b, "run %s: its sensor was not told which events the stream had already: they count as missing\n", run.Run)
 		}
 	}
 	for _, id := range r.IDs {
@@ -70,7 +85,16 @@ func auditText(r *publish.AuditReport) (b []byte) {
 	if r.Unreadable > 0 {
 		b = fmt.Appendf(b, "%d messages are no events of flowscope\n", r.Unreadable)
 	}
+	if !r.Whole && r.Messages > 0 {
+		b = append(b, "what was stored before is not known: this is not the stream's beginning, or messages were removed from it\n"...)
+	}
 	return fmt.Appendf(b, "%d events in %d messages\n", r.Events, r.Messages)
+}
+
+func missesSome(r *publish.AuditReport, run *publish.AuditRun) bool {
+	return len(run.Short) > 0 || slices.ContainsFunc(r.Rows, func(row publish.AuditRow) bool {
+		return row.Run == run.Run && row.Missing > 0
+	})
 }
 
 // ranges lists numbers: " (3, 7-9)".

@@ -36,6 +36,7 @@ func (r *replay) report(l *publish.Ledger, err error) error {
 	}
 	var text []byte
 	if r.json {
+		l.Last = nil // is for audits
 		var marshalErr error
 		if text, marshalErr = json.Marshal(l); marshalErr != nil {
 			return errors.Join(err, fmt.Errorf("write the report: %w", marshalErr))

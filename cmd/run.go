@@ -336,6 +336,7 @@ func (l *live) status() *status.Status {
 		Sensor: l.Sensor.Name, Run: l.run, Version: moduleVersion(), Time: now.UTC(), Started: l.began.UTC(),
 		State: state, Ledger: l.ledger(), Subjects: l.publisher.Subjects(), Goroutines: runtime.NumGoroutine(),
 	}
+	s.Ledger.Last = nil // is for audits
 	err := l.publisher.Ready()
 	s.Ready = err == nil && (state == stateCapturing || state == stateShedding)
 	if err != nil {

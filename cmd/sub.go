@@ -65,6 +65,8 @@ func (c *subCommand) settle(p *process) (cfg publish.Config, want publish.Subscr
 		err = usagef("--audit --from new: nothing is stored from now on")
 	case c.Audit && c.Format == string(publish.Msgpack):
 		err = usagef("--audit: want --format text or json")
+	case c.Audit && c.Count != 0:
+		err = usagef("--audit and --count: an audit reads all that is stored; want one of them")
 	case c.Server != "" && c.Store != "":
 		err = usagef("--server and --store: want one of them")
 	case c.Count < 0:

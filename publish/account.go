@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 )
@@ -60,14 +61,20 @@ type account struct {
 	resent          uint64
 	duplicates      uint64
 	possiblyDoubled uint64
+	// elsewhere are those of the duplicates, per worker and topic, that the stream
+	// has under the number of another run.
+	elsewhere [][]uint64
 	// unreported says that the server does not report duplicates.
 	unreported bool
 }
 
 func newAccount(workers, topics int) *account {
-	a := &account{workers: make([]workerCounts, workers), topics: make([][]uint64, workers), handed: make([][]uint64, workers)}
+	a := &account{
+		workers: make([]workerCounts, workers), topics: make([][]uint64, workers), handed: make([][]uint64, workers),
+		elsewhere: make([][]uint64, workers),
+	}
 	for i := range a.topics {
-		a.topics[i], a.handed[i] = make([]uint64, topics), make([]uint64, topics)
+		a.topics[i], a.handed[i], a.elsewhere[i] = make([]uint64, topics), make([]uint64, topics), make([]uint64, topics)
 	}
 	return a
 }
@@ -114,6 +121,14 @@ func (a *account) acknowledge(n uint64, duplicate bool) {
 	a.mu.Unlock()
 }
 
+// storedElsewhere notes that the stream has n of a worker's duplicates under the number
+// of another run.
+func (a *account) storedElsewhere(worker, topic int, n uint64) {
+	a.mu.Lock()
+	a.elsewhere[worker][topic] += n
+	a.mu.Unlock()
+}
+
 // again counts events that were sent once more, and those of them that the
 // server may by now have forgotten to know.
 func (a *account) again(resent, possiblyDoubled uint64) {
@@ -134,10 +149,15 @@ func (a *account) waiting() uint64 {
 	return n
 }
 
-// events returns the ledger's part.
-func (a *account) events() Events {
+// ledger returns the ledger's parts, all of one moment.
+func (a *account) ledger(names []string) (Events, map[string]uint64, []LastNumber) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.events(), a.subjects(names), a.last(a.topics, names)
+}
+
+// events returns the ledger's part. mu is held.
+func (a *account) events() Events {
 	e := Events{
 		Filtered: Reasons{}, Dropped: Reasons{},
 		Acknowledged: a.settled[acknowledged], Sent: a.settled[sent],
@@ -160,11 +180,9 @@ func (a *account) events() Events {
 	return e
 }
 
-// subjects returns the number of encoded events per subject.
+// subjects returns the number of encoded events per subject. mu is held.
 func (a *account) subjects(names []string) map[string]uint64 {
 	m := map[string]uint64{}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for _, counts := range a.topics {
 		for topic, n := range counts {
 			if n > 0 {
@@ -173,4 +191,20 @@ func (a *account) subjects(names []string) map[string]uint64 {
 		}
 	}
 	return m
+}
+
+// last returns how far the numbers go, by subject and worker, according to counts. mu
+// is held.
+func (a *account) last(counts [][]uint64, names []string) (list []LastNumber) {
+	for worker, topics := range counts {
+		for topic, n := range topics {
+			if n > 0 {
+				list = append(list, LastNumber{names[topic], worker, n, a.elsewhere[worker][topic]})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b LastNumber) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Worker, b.Worker))
+	})
+	return list
 }

@@ -49,6 +49,9 @@ func (t *jetStream) unusual(m *nats.Msg, k int32, gen uint32) {
 	var refusal *ackError
 	switch {
 	case err == nil:
+		if a.Duplicate {
+			t.noteDuplicate(k, a.Seq)
+		}
 		t.acknowledge(k, a.Seq, a.Duplicate)
 	case errors.As(err, &refusal) && refusal.permanent():
 		t.refuse(k, "refused", refusal.Error())
@@ -66,6 +69,15 @@ func (t *jetStream) acknowledge(k int32, seq uint64, duplicate bool) {
 	t.lastSeq = max(t.lastSeq, seq)
 	t.progress, t.trouble = time.Now(), nil
 	t.release(k)
+}
+
+// noteDuplicate notes where the stream has the events of a message that it knew: what
+// left once only, or is stored from before it left, has come from another run.
+func (t *jetStream) noteDuplicate(k int32, seq uint64) {
+	s := &t.slots[k]
+	if r := t.record(s); !r.Sensor && (!s.again || seq <= s.floor) {
+		t.p.account.storedElsewhere(s.batch.Worker, int(r.Topic), r.events())
+	}
 }
 
 // judge says whether an answer acknowledges. Only our own domain's and stream's

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"flowscope/session"
 )
@@ -47,6 +48,10 @@ type AuditRow struct {
 	MissingRanges []Range `json:"missing_ranges,omitempty"`
 	Doubled       uint64  `json:"doubled"`
 	DoubledRanges []Range `json:"doubled_ranges,omitempty"`
+	// Elsewhere counts numbers that are not missing because the stream had their events
+	// already, from another run. Which they are is not known: where some are missing,
+	// MissingRanges lists them, too.
+	Elsewhere uint64 `json:"elsewhere,omitempty"`
 }
 
 // AuditRun compares a run with what its sensor said last.
@@ -58,14 +63,22 @@ type AuditRun struct {
 	// Short counts the events per subject that the sensor has numbered and that
 	// the stream does not hold at its end.
 	Short map[string]uint64 `json:"short,omitempty"`
+	// Elsewhere counts the run's events that the stream had already.
+	Elsewhere uint64 `json:"elsewhere,omitempty"`
+	// DuplicatesUnknown says that the sensor is not told of those, by its way of
+	// sending: they count as missing.
+	DuplicatesUnknown bool `json:"duplicates_unknown,omitempty"`
 }
 
 // AuditReport is what an audit finds.
 type AuditReport struct {
-	Messages uint64     `json:"messages"`
-	Events   uint64     `json:"events"`
-	Rows     []AuditRow `json:"rows"`
-	Runs     []AuditRun `json:"runs"`
+	Messages uint64 `json:"messages"`
+	Events   uint64 `json:"events"`
+	// Whole says that the audit begins with the stream's first message, of which
+	// nothing was removed since. If not, what was stored before is not known.
+	Whole bool       `json:"whole"`
+	Rows  []AuditRow `json:"rows"`
+	Runs  []AuditRun `json:"runs"`
 	// DoubledIDs counts ids that are stored more than once; IDs are the first.
 	DoubledIDs uint64   `json:"doubled_ids"`
 	IDs        []string `json:"ids,omitempty"`
@@ -89,18 +102,15 @@ func (r *AuditReport) Clean() bool {
 }
 
 // Audit reads a stream up to what is stored now and says which numbers
-// (Flowscope-Seq) and ids are missing or doubled. Numbers before the first stored
-// one count as missing only if the audit begins at the stream's start and nothing
-// was removed there. It takes 8 bytes of memory per event. sensors are the
-// subjects of sensor.heartbeat and sensor.ledger; they tell how far the numbers
-// must go.
+// (Flowscope-Seq) and ids are missing or doubled. Numbers before a worker's first
+// stored one count as missing only if the audit begins at the stream's start and
+// nothing was removed there, and so do all numbers of a worker of which nothing is
+// stored. It takes 8 bytes of memory per event. sensors are the subjects of
+// sensor.heartbeat and sensor.ledger; they tell how far the numbers must go, and how
+// many events the stream had already, from another run.
 func Audit(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, sensors []string) (*AuditReport, error) {
 	cfg.UntilCaughtUp, cfg.Durable = true, ""
 	a := &auditor{subjects: cfg.Subjects, rows: map[auditKey]*auditRow{}, seed: maphash.MakeSeed()}
-	var err error
-	if a.whole, err = fromItsStart(ctx, nc, cfg); err != nil {
-		return nil, err
-	}
 	told := cfg
 	told.Subjects, told.Count = sensors, 0
 	said := sayings{}
@@ -117,6 +127,10 @@ func Audit(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, sensors []st
 		a.add(d)
 	}
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var err error // asked at the end: a stream at its limits loses its start meanwhile
+	if a.whole, err = fromItsStart(ctx, nc, cfg); err != nil {
 		return nil, err
 	}
 	r := a.report(said)
@@ -140,8 +154,8 @@ func Audit(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig, sensors []st
 	return r, ctx.Err()
 }
 
-// fromItsStart says whether the audit sees the stream from its very first message
-// on.
+// fromItsStart says whether the audit has seen the stream from its very first message
+// on. A limit for each subject removes messages in between.
 func fromItsStart(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (whole bool, err error) {
 	if cfg.From != FromStart {
 		return false, nil
@@ -150,7 +164,9 @@ func fromItsStart(ctx context.Context, nc *nats.Conn, cfg SubscribeConfig) (whol
 	if err != nil {
 		return false, err
 	}
-	return stream.CachedInfo().State.FirstSeq <= 1, nil
+	info := stream.CachedInfo()
+	c := &info.Config
+	return info.State.FirstSeq <= 1 && c.MaxMsgsPerSubject <= 0 && c.Retention == jetstream.LimitsPolicy, nil
 }
 
 type auditKey struct {
@@ -308,6 +324,9 @@ func (row *auditRow) add(r Range) {
 	row.have = slices.Replace(have, i, j, whole)
 }
 
+func (row *auditRow) first() uint64 { return row.have[0].First }
+func (row *auditRow) last() uint64  { return row.have[len(row.have)-1].Last }
+
 // missing returns the holes between from and the last number.
 func (row *auditRow) missing(from uint64) (n uint64, holes []Range) {
 	next := from
@@ -324,48 +343,112 @@ func (row *auditRow) missing(from uint64) (n uint64, holes []Range) {
 }
 
 func (a *auditor) report(said sayings) *AuditReport {
-	r := &AuditReport{Messages: a.messages, Events: a.events, Unreadable: a.unreadable}
-	for _, key := range slices.SortedFunc(maps.Keys(a.rows), func(x, y auditKey) int {
-		return cmp.Or(strings.Compare(x.run, y.run), strings.Compare(x.subject, y.subject), cmp.Compare(x.worker, y.worker))
-	}) {
+	r := &AuditReport{Messages: a.messages, Events: a.events, Unreadable: a.unreadable, Whole: a.whole}
+	short := map[string]map[string]uint64{} // by run and subject
+	for _, key := range a.places(said) {
+		told := said.of(key)
+		missing := a.missing(key, told)
+		if missing.short > 0 {
+			if short[key.run] == nil {
+				short[key.run] = map[string]uint64{}
+			}
+			short[key.run][key.subject] += missing.short
+		}
 		row := a.rows[key]
-		first, last := row.have[0].First, row.have[len(row.have)-1].Last
-		from := first
-		if a.whole {
-			from = 1
+		if row == nil {
+			continue
 		}
-		out := AuditRow{
-			Run: key.run, Worker: key.worker, Subject: key.subject, Stored: row.stored, First: first, Last: last,
-			Doubled: row.more, DoubledRanges: row.twice,
-		}
-		out.Missing, out.MissingRanges = row.missing(from)
-		r.Rows = append(r.Rows, out)
+		r.Rows = append(r.Rows, AuditRow{
+			Run: key.run, Worker: key.worker, Subject: key.subject, Stored: row.stored, First: row.first(), Last: row.last(),
+			Missing: missing.holes, MissingRanges: missing.ranges, Doubled: row.more, DoubledRanges: row.twice,
+			Elsewhere: told.Elsewhere,
+		})
 	}
 	for _, run := range slices.Sorted(maps.Keys(said)) {
-		r.Runs = append(r.Runs, a.compare(run, said[run]))
+		s := said[run]
+		out := AuditRun{Run: run, Settled: s.ledger != nil, Short: short[run], DuplicatesUnknown: s.blind}
+		for at, n := range s.elsewhere {
+			if covers(a.subjects, at.subject) {
+				out.Elsewhere += n
+			}
+		}
+		if s.ledger != nil && s.settled == nil {
+			a.compareSums(&out, s.ledger)
+		}
+		r.Runs = append(r.Runs, out)
 	}
 	return r
 }
 
-// compare says what is missing at the end of each subject's numbers.
-func (a *auditor) compare(run string, said *saying) AuditRun {
-	out := AuditRun{Run: run, Settled: said.ledger != nil}
-	last := map[string]uint64{} // per subject, over workers
+// places lists, in order, all runs, workers and subjects of which something is stored,
+// or was told.
+func (a *auditor) places(said sayings) []auditKey {
+	all := make(map[auditKey]bool, len(a.rows))
+	for key := range a.rows {
+		all[key] = true
+	}
+	for run, s := range said {
+		for key := range s.want() {
+			all[auditKey{run, key.worker, key.subject}] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), func(x, y auditKey) int {
+		return cmp.Or(strings.Compare(x.run, y.run), strings.Compare(x.subject, y.subject), cmp.Compare(x.worker, y.worker))
+	})
+}
+
+// absence is what is missing at one place: in between, and at the end.
+type absence struct {
+	holes  uint64
+	ranges []Range
+	short  uint64
+}
+
+// missing compares what is stored at a place with what was told of it. What was there
+// before the first number is not known, unless the whole stream was seen.
+func (a *auditor) missing(key auditKey, told LastNumber) (m absence) {
+	row := a.rows[key]
+	switch {
+	case row != nil:
+		from := row.first()
+		if a.whole {
+			from = 1
+		}
+		m.holes, m.ranges = row.missing(from)
+		m.short = told.N - min(told.N, row.last())
+	case a.whole && covers(a.subjects, key.subject):
+		m.short = told.N
+	}
+	// Nobody knows which of the numbers are elsewhere, but how many.
+	excused := min(told.Elsewhere, m.short)
+	m.short -= excused
+	m.holes -= min(told.Elsewhere-excused, m.holes)
+	if m.holes == 0 {
+		m.ranges = nil
+	}
+	return m
+}
+
+// compareSums takes a ledger of a sensor that tells no numbers per worker.
+func (a *auditor) compareSums(out *AuditRun, ledger map[string]uint64) {
+	if !a.whole {
+		return
+	}
+	last := map[string]uint64{}
 	for key, row := range a.rows {
-		if key.run == run {
-			last[key.subject] += row.have[len(row.have)-1].Last
+		if key.run == out.Run {
+			last[key.subject] += row.last()
 		}
 	}
-	for subject, want := range said.want() {
-		have, read := last[subject]
-		if want > have && (read || a.whole && covers(a.subjects, subject)) {
-			if out.Short == nil {
-				out.Short = map[string]uint64{}
-			}
-			out.Short[subject] = want - have
+	for subject, want := range ledger {
+		if want <= last[subject] || !covers(a.subjects, subject) {
+			continue
 		}
+		if out.Short == nil {
+			out.Short = map[string]uint64{}
+		}
+		out.Short[subject] = want - last[subject]
 	}
-	return out
 }
 
 // doubledHashes returns what stands twice among the hashes of ids.
@@ -383,10 +466,31 @@ func (a *auditor) doubledHashes() map[uint64]bool {
 // sayings are what sensors told of their numbers, by run.
 type sayings map[string]*saying
 
+// place is where numbers are given within a run.
+type place struct {
+	worker  int
+	subject string
+}
+
 type saying struct {
-	ledger  map[string]uint64 // subjects of the last ledger with nothing pending
-	earlier map[string]uint64 // by the heartbeat before the last
-	latest  map[string]uint64
+	ledger  map[string]uint64 // sums of the last ledger with nothing pending
+	settled map[place]uint64  // its numbers
+	earlier map[place]uint64  // by the heartbeat before the last
+	latest  map[place]uint64
+	// elsewhere counts what the stream had already, by whatever came last.
+	elsewhere map[place]uint64
+	blind     bool // the sensor is not told of that
+}
+
+// of is what was told of a place: the number that must have been reached, and how many
+// up to there are elsewhere.
+func (s sayings) of(key auditKey) LastNumber {
+	told := LastNumber{Subject: key.subject, Worker: key.worker}
+	if run := s[key.run]; run != nil {
+		at := place{key.worker, key.subject}
+		told.N, told.Elsewhere = run.want()[at], run.elsewhere[at]
+	}
+	return told
 }
 
 func (s sayings) add(d *Delivery) {
@@ -403,6 +507,9 @@ func (s sayings) add(d *Delivery) {
 			continue
 		}
 		if s[key.run] == nil {
+			if len(s) == maxAuditRows {
+				return
+			}
 			s[key.run] = &saying{}
 		}
 		s[key.run].add(ev.Kind, raw)
@@ -413,32 +520,53 @@ func (s *saying) add(kind string, raw *RawMessage) {
 	switch kind {
 	case "heartbeat":
 		var h Heartbeat
-		if raw.Unmarshal(&h) != nil {
-			return
-		}
-		s.earlier, s.latest = s.latest, map[string]uint64{}
-		for _, l := range h.Last {
-			s.latest[l.Subject] += l.N
+		if raw.Unmarshal(&h) == nil {
+			s.earlier, s.latest = s.latest, s.take(h.Last)
 		}
 	case "ledger":
 		var l struct {
 			Events struct {
-				Pending uint64 `msgpack:"pending"`
+				Pending    uint64  `msgpack:"pending"`
+				Sent       uint64  `msgpack:"sent"`
+				Duplicates *uint64 `msgpack:"duplicates"`
 			} `msgpack:"events"`
 			Subjects map[string]uint64 `msgpack:"subjects"`
+			Last     []LastNumber      `msgpack:"last"`
 		}
+		if raw.Unmarshal(&l) != nil {
+			return
+		}
+		numbers := s.take(l.Last)
+		s.blind = l.Events.Duplicates == nil || l.Events.Sent > 0
 		// One with nothing pending tells of nothing that may still come.
-		if raw.Unmarshal(&l) == nil && l.Events.Pending == 0 {
-			s.ledger = l.Subjects
+		if l.Events.Pending == 0 {
+			s.ledger, s.settled = l.Subjects, numbers
 		}
 	}
 }
 
-// want returns the numbers that must have been reached, per subject. The last
-// heartbeat tells of events that may be under way.
-func (s *saying) want() map[string]uint64 {
+// take takes note of what is elsewhere and returns the numbers, nil if there are none.
+func (s *saying) take(list []LastNumber) map[place]uint64 {
+	if len(list) == 0 {
+		return nil
+	}
+	numbers := make(map[place]uint64, len(list))
+	s.elsewhere = map[place]uint64{}
+	for _, l := range list {
+		at := place{l.Worker, l.Subject}
+		numbers[at] = l.N
+		if l.Elsewhere > 0 {
+			s.elsewhere[at] = l.Elsewhere
+		}
+	}
+	return numbers
+}
+
+// want returns the numbers that must have been reached. The last heartbeat tells of
+// events that may be under way.
+func (s *saying) want() map[place]uint64 {
 	if s.ledger != nil {
-		return s.ledger
+		return s.settled
 	}
 	return s.earlier
 }

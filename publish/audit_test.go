@@ -144,6 +144,82 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfTheSame tells what the stream had already, from another run, from what is
+// missing of the second run's own: in the middle, at the end, of a worker, and of one of
+// which nothing is stored.
+func TestAuditOfTheSame(t *testing.T) {
+	reg := deliveryRegistry(t)
+	srv := startServer(t, embedded.Config{})
+	cfg := DefaultConfig()
+	run := func(name string, events ...int) {
+		t.Helper()
+		p := runPublisher(t, cfg, Options{Registry: reg, Run: name, Workers: len(events)}, newJetStreamFor(t, srv, cfg))
+		for worker, n := range events {
+			sink, m := p.Sink(worker), newMaker(reg, byte(worker))
+			for i := range n {
+				sink.HandleEvent(m.event(t, "dns", "query"))
+				if i%10 == 9 { // a batch of its own
+					sink.Tick(time.Unix(int64(i), 0))
+				}
+			}
+			sink.Close()
+		}
+		if err := p.Flush(within(t, 10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.PublishSensor(p.Ledger()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(within(t, 10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("run1", 100, 50)
+	js := jetStreamOf(t, srv)
+	stream, err := js.Stream(t.Context(), "FLOWSCOPE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := stream.CachedInfo().State.LastSeq // of the first run
+	run("run2", 130, 50)
+	audit := func() *AuditReport {
+		t.Helper()
+		r, err := Audit(within(t, 10*time.Second), js.Conn(), SubscribeConfig{Subjects: []string{"flowscope.dns.>"}},
+			[]string{"flowscope.sensor.heartbeat", "flowscope.sensor.ledger"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := audit()
+	if !r.Clean() || len(r.Runs) != 2 || r.Runs[0].Elsewhere != 0 || r.Runs[1].Elsewhere != 150 || r.Events != 180 {
+		t.Fatalf("all is there: %+v", r)
+	}
+	// One in the middle of the second run's own, and its last.
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := 0
+	for _, seq := range []uint64{first + 2, info.State.LastSeq - 1} {
+		lost += eventsOfSeq(t, stream, seq)
+		if err := stream.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = audit()
+	missing := 0
+	for _, row := range r.Rows {
+		missing += int(row.Missing)
+	}
+	for _, n := range r.Runs[1].Short {
+		missing += int(n)
+	}
+	if r.Clean() || missing != lost || len(r.Runs[0].Short) > 0 {
+		t.Errorf("%d missing, want %d: %+v", missing, lost, r)
+	}
+}
+
 func eventsOfSeq(t *testing.T, stream jetstream.Stream, seq uint64) int {
 	t.Helper()
 	m, err := stream.GetMsg(t.Context(), seq)

@@ -1,10 +1,8 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"flowscope/session"
@@ -30,6 +28,9 @@ type LastNumber struct {
 	Subject string `msgpack:"subject" json:"subject"`
 	Worker  int    `msgpack:"worker" json:"worker"`
 	N       uint64 `msgpack:"n" json:"n"`
+	// Elsewhere is how many of the numbers up to N are not in the stream because it had
+	// their events already, under numbers of another run.
+	Elsewhere uint64 `msgpack:"elsewhere,omitempty" json:"elsewhere,omitempty"`
 }
 
 var _ session.Message = (*Heartbeat)(nil)
@@ -47,16 +48,26 @@ func (h *Heartbeat) AppendMsgpack(b []byte) []byte {
 	}
 	if len(h.Last) > 0 {
 		m.Key("last")
-		m.B = pack.ArrayHeader(m.B, len(h.Last))
-		for i := range h.Last {
-			l := &h.Last[i]
-			m.B = pack.MapHeader(m.B, 3)
-			m.B = pack.String(pack.String(m.B, "subject"), l.Subject)
-			m.B = pack.Int(pack.String(m.B, "worker"), int64(l.Worker))
-			m.B = pack.Uint(pack.String(m.B, "n"), l.N)
-		}
+		m.B = appendLast(m.B, h.Last)
 	}
 	return m.End()
+}
+
+func appendLast(b []byte, last []LastNumber) []byte {
+	b = pack.ArrayHeader(b, len(last))
+	for i := range last {
+		l := &last[i]
+		m := pack.BeginMap(b)
+		m.String("subject", l.Subject)
+		m.Key("worker")
+		m.B = pack.Int(m.B, int64(l.Worker))
+		m.Uint("n", l.N)
+		if l.Elsewhere != 0 {
+			m.Uint("elsewhere", l.Elsewhere)
+		}
+		b = m.End()
+	}
+	return b
 }
 
 // State is the message of sensor.state events: what the sensor does from now on.
@@ -133,17 +144,10 @@ func (p *Publisher) Heartbeat() *Heartbeat {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	h.Pending, h.BodiesShed = a.pending, 0
-	for worker, counts := range a.handed {
-		h.BodiesShed += a.workers[worker].bodies
-		for topic, n := range counts {
-			if n > 0 {
-				h.Last = append(h.Last, LastNumber{p.subjects[topic], worker, n})
-			}
-		}
+	for i := range a.workers {
+		h.BodiesShed += a.workers[i].bodies
 	}
-	slices.SortFunc(h.Last, func(a, b LastNumber) int {
-		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Worker, b.Worker))
-	})
+	h.Last = a.last(a.handed, p.subjects)
 	return h
 }
 

@@ -27,6 +27,9 @@ type Ledger struct {
 	GapBytes uint64 `json:"gap_bytes"`
 	// Subjects counts the events made per subject that passed the filters.
 	Subjects map[string]uint64 `json:"subjects"`
+	// Last has the latest number of each worker on each subject; it is published, and
+	// left out of what people read.
+	Last []LastNumber `json:"last,omitempty"`
 	// Seconds is the wall time of the run.
 	Seconds float64 `json:"seconds"`
 	// PeakRSS is the largest resident memory of the process in bytes.
@@ -198,6 +201,7 @@ func (l *Ledger) Add(o *Ledger) {
 	l.Payload.add(&o.Payload)
 	l.GapBytes += o.GapBytes
 	addAll(&l.Subjects, o.Subjects)
+	l.Last = append(l.Last, o.Last...)
 	l.Seconds = max(l.Seconds, o.Seconds)
 	l.PeakRSS = max(l.PeakRSS, o.PeakRSS)
 }
@@ -286,6 +290,10 @@ func (l *Ledger) AppendMsgpack(b []byte) []byte {
 	m.Uint("gap_bytes", l.GapBytes)
 	m.Key("subjects")
 	m.B = appendCounts(m.B, l.Subjects)
+	if len(l.Last) > 0 {
+		m.Key("last")
+		m.B = appendLast(m.B, l.Last)
+	}
 	m.Key("seconds")
 	m.B = pack.Float(m.B, l.Seconds)
 	m.Uint("peak_rss_bytes", l.PeakRSS)

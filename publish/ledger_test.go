@@ -35,7 +35,9 @@ func fullLedger() *Ledger {
 			Resent: 17, Duplicates: 18, PossiblyDoubled: 19,
 		},
 		Payload:  PayloadBytes{Seen: 5110, Delivered: 5000, Duplicate: 20, NoParser: 21, Discarded: Reasons{"gap": 22, "cap": 24}, Buffered: 23},
-		GapBytes: 25, Subjects: map[string]uint64{"flowscope.dns.query": 26}, Seconds: 1.5, PeakRSS: 1 << 33,
+		GapBytes: 25, Subjects: map[string]uint64{"flowscope.dns.query": 26},
+		Last:    []LastNumber{{"flowscope.dns.query", 0, 6, 0}, {"flowscope.dns.query", 1, 20, 3}},
+		Seconds: 1.5, PeakRSS: 1 << 33,
 	}
 }
 

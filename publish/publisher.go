@@ -389,14 +389,13 @@ func (p *Publisher) Fill() float64 { return p.queue.full() }
 // QueueBytes is how much memory the queue may take.
 func (p *Publisher) QueueBytes() int { return p.queue.capacity() }
 
-// Ledger returns the publisher's part of the ledger: sensor, run, time, events
-// and subjects. It balances at any moment; what a worker made since its last
+// Ledger returns the publisher's part of the ledger: sensor, run, time, events,
+// subjects and last. It balances at any moment; what a worker made since its last
 // tick is not in it yet.
 func (p *Publisher) Ledger() *Ledger {
-	return &Ledger{
-		Sensor: p.opts.Sensor, Run: p.opts.Run, Time: time.Now().UTC(),
-		Events: p.account.events(), Subjects: p.account.subjects(p.subjects),
-	}
+	l := &Ledger{Sensor: p.opts.Sensor, Run: p.opts.Run, Time: time.Now().UTC()}
+	l.Events, l.Subjects, l.Last = p.account.ledger(p.subjects)
+	return l
 }
 
 // Subjects returns the subject of each topic. The caller must not change the

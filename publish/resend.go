@@ -120,6 +120,7 @@ func (t *jetStream) sendAgain(k int32, now time.Time, all bool) {
 	}
 	b := t.second.copyOf(s.batch, &r)
 	gen := s.gen
+	s.again = true
 	t.mu.Unlock()
 
 	err := t.second.send(t, b, &b.Records[0], t.second.replyFor(t, k, gen))

@@ -158,7 +158,7 @@ func TestHeartbeat(t *testing.T) {
 	if len(states) != 2 || states[0] != StateStarted || states[1] != StateStopping || kinds["heartbeat"] < 2 || kinds["ledger"] < 1 {
 		t.Errorf("states %v, kinds %v", states, kinds)
 	}
-	want := []LastNumber{{"flowscope.dns.query", 0, 10}, {"flowscope.dns.query", 1, 20}}
+	want := []LastNumber{{"flowscope.dns.query", 0, 10, 0}, {"flowscope.dns.query", 1, 20, 0}}
 	if len(last.Last) != 2 || last.Last[0] != want[0] || last.Last[1] != want[1] {
 		t.Errorf("last numbers %v, want %v", last.Last, want)
 	}

@@ -16,6 +16,7 @@ type slot struct {
 	gen    uint32     // tells the slot's messages apart, over time
 	tries  uint32     // times it left
 	busy   bool       // the publisher's goroutine is sending it
+	again  bool       // it was sent again, or is about to be
 	fast   *fastBatch // that will acknowledge it, nil if it has an answer of its own
 	floor  uint64     // everything up to this sequence was stored before it left first
 	first  time.Time  // when it left first, or was last known to be missing
