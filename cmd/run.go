@@ -205,7 +205,9 @@ func (l *live) unlessInterrupted(err error) error {
 func (l *live) serve(hangups <-chan os.Signal) error {
 	capturing, stop := context.WithCancel(l.soft)
 	defer stop()
-	var publishing, beside sync.WaitGroup
+	watching, unwatch := context.WithCancel(l.hard) // until all is delivered
+	defer unwatch()
+	var publishing, beside, watched sync.WaitGroup
 	publishing.Go(func() {
 		if l.publisher.Run(l.hard) != nil {
 			stop()
@@ -213,13 +215,13 @@ func (l *live) serve(hangups <-chan os.Signal) error {
 	})
 	beside.Go(func() { l.follow(capturing) })
 	beside.Go(func() { l.reloads(capturing, hangups) })
-	beside.Go(func() { l.supervise(capturing) })
+	watched.Go(func() { l.supervise(watching) })
 	if l.Monitor.Service && l.dest.connect != nil {
 		beside.Go(func() { l.offer(capturing) })
 	}
 	if l.monitor != nil {
-		beside.Go(func() {
-			if err := l.monitor.Run(capturing); err != nil {
+		watched.Go(func() {
+			if err := l.monitor.Run(watching); err != nil {
 				l.log.Error("monitoring has ended", "error", err)
 			}
 		})
@@ -246,6 +248,8 @@ func (l *live) serve(hangups <-chan os.Signal) error {
 	if errs[1] == nil {
 		errs = append(errs, closeErr)
 	}
+	unwatch()
+	watched.Wait()
 	errs = append(errs, l.close())
 	ledger := l.ledger()
 	errs = append(errs, balance(ledger))
@@ -339,8 +343,11 @@ func (l *live) status() *status.Status {
 	s.Ledger.Last = nil // is for audits
 	err := l.publisher.Ready()
 	s.Ready = err == nil && (state == stateCapturing || state == stateShedding)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.Trouble = err.Error()
+	case !s.Ready:
+		s.Trouble = "the sensor is " + state
 	}
 	made := l.publisher.Made()
 	for i, w := range l.pipeline.Workers() {

@@ -175,6 +175,45 @@ func (s *site) get(t *testing.T, url string) (body string) {
 	return body
 }
 
+// TestSeenToTheEnd looks at a sensor that has stopped and waits for a server to take
+// what is left: it can be looked at until it ends, at the second signal.
+func TestSeenToTheEnd(t *testing.T) {
+	s := newSite(t)
+	s.servers()
+	file := filepath.Join(t.TempDir(), "run.yml")
+	text := "sensor: {name: test}\npublish: {servers: [\"nats://127.0.0.1:4224\"], drain_timeout: 50s}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0"), "msg=confined")
+	s.visit(t)
+	if err := run.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the capture's end", func() bool { return strings.Contains(run.log.String(), "capture stopped") })
+	var now struct {
+		State  string
+		Ready  bool
+		Ledger publish.Ledger
+	}
+	if err := json.Unmarshal([]byte(s.get(t, "http://127.0.0.1:9477/status")), &now); err != nil {
+		t.Fatal(err)
+	}
+	if now.State != "stopping" || now.Ready || now.Ledger.Events.Pending == 0 {
+		t.Errorf("%+v", now)
+	}
+	if text := s.get(t, "http://127.0.0.1:9477/readyz"); !strings.HasPrefix(text, "not ready: ") {
+		t.Errorf("/readyz: %s", text)
+	}
+	if text := s.get(t, "http://127.0.0.1:9477/healthz"); text != "ok\n" {
+		t.Errorf("/healthz: %s", text)
+	}
+	begin := time.Now()
+	if status := run.stop(); status != 1 && status != 130 || time.Since(begin) > 20*time.Second {
+		t.Errorf("status %d after %v:\n%s", status, time.Since(begin), run.log)
+	}
+}
+
 // hangUp asks the sensor to read its configuration and waits for what it says.
 func hangUp(t *testing.T, run *service, until string) {
 	t.Helper()

@@ -167,8 +167,8 @@ func judgeHour(t *testing.T, samples []sample, window time.Duration) {
 }
 
 // judgeMinutes wants memory to grow by less than a tenth over two minutes. In that
-// time pass some 30,000 events of 7,000 flows, and the heap holds some 30 MB: what
-// loses a hundred bytes with each event, or a buffer with each disturbance, is found.
+// time pass some 30,000 events of 7,000 flows, and the heap holds some 8 MB: what
+// loses a hundred bytes with each event is found.
 func judgeMinutes(t *testing.T, samples []sample, window time.Duration) {
 	for _, m := range taken[:2] {
 		points := lows(samples, m.of, window)
