@@ -513,7 +513,7 @@ func TestLiveRates(t *testing.T) {
 	for _, rate := range []string{"--pps=2000", "--pps=20000", "--pps=100000", "--topspeed"} {
 		t.Run(strings.TrimLeft(rate, "-"), func(t *testing.T) {
 			s := &site{t, s.near, s.far}
-			run, store := s.sensor("workers: 2\ncapture: {ring_bytes: 65536, block_bytes: 16384}\n", "--iface", "n0")
+			run, store := s.sensor("workers: 2\ncapture: {ring_bytes: 65536, block_bytes: 16384, snaplen: 15000}\n", "--iface", "n0")
 			loops := "40"
 			if rate == "--pps=2000" {
 				loops = "10"

@@ -91,7 +91,7 @@ func TestLiveLeavesOutDiscoveredServers(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run := start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "lo"), "host 127.0.0.1 and port 4223")
+	run := start(t, in(s.near, flowscope(t), "run", "--config", file, "--iface", "lo"), "dst host 127.0.0.1 and dst port 4223")
 	first.kill()
 	eventually(t, "the other server", func() bool { return strings.Contains(run.log.String(), "server=nats://127.0.0.1:4223") })
 	mu.Lock()

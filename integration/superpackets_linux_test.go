@@ -10,7 +10,7 @@ import (
 )
 
 // TestSuperPackets captures what a sender leaves to its card to cut into segments
-// (TSO; BIG TCP above 64 KiB): each packet whole if the block has room for it, and
+// (TSO; BIG TCP above 64 KiB): each packet whole if the snaplen has room for it, and
 // else marked as cut, with its bytes counted.
 func TestSuperPackets(t *testing.T) {
 	const size = 8 << 20
@@ -23,7 +23,7 @@ func TestSuperPackets(t *testing.T) {
 		{"IPv4", nearAddress, false, "", false},
 		{"IPv6", nearAddress6, false, "", false},
 		{"IPv6 above 64 KiB", nearAddress6, true, "", false},
-		{"tiny blocks", nearAddress, false, ", block_bytes: 16384", true},
+		{"small snaplen, tiny blocks", nearAddress, false, ", snaplen: 15872, block_bytes: 16384", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t)
