@@ -1,19 +1,15 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"flowscope/session"
 )
 
 // The bounds of an audit.
@@ -342,115 +338,6 @@ func (row *auditRow) missing(from uint64) (n uint64, holes []Range) {
 	return n, holes
 }
 
-func (a *auditor) report(said sayings) *AuditReport {
-	r := &AuditReport{Messages: a.messages, Events: a.events, Unreadable: a.unreadable, Whole: a.whole}
-	short := map[string]map[string]uint64{} // by run and subject
-	for _, key := range a.places(said) {
-		told := said.of(key)
-		missing := a.missing(key, told)
-		if missing.short > 0 {
-			if short[key.run] == nil {
-				short[key.run] = map[string]uint64{}
-			}
-			short[key.run][key.subject] += missing.short
-		}
-		row := a.rows[key]
-		if row == nil {
-			continue
-		}
-		r.Rows = append(r.Rows, AuditRow{
-			Run: key.run, Worker: key.worker, Subject: key.subject, Stored: row.stored, First: row.first(), Last: row.last(),
-			Missing: missing.holes, MissingRanges: missing.ranges, Doubled: row.more, DoubledRanges: row.twice,
-			Elsewhere: told.Elsewhere,
-		})
-	}
-	for _, run := range slices.Sorted(maps.Keys(said)) {
-		s := said[run]
-		out := AuditRun{Run: run, Settled: s.ledger != nil, Short: short[run], DuplicatesUnknown: s.blind}
-		for at, n := range s.elsewhere {
-			if covers(a.subjects, at.subject) {
-				out.Elsewhere += n
-			}
-		}
-		if s.ledger != nil && s.settled == nil {
-			a.compareSums(&out, s.ledger)
-		}
-		r.Runs = append(r.Runs, out)
-	}
-	return r
-}
-
-// places lists, in order, all runs, workers and subjects of which something is stored,
-// or was told.
-func (a *auditor) places(said sayings) []auditKey {
-	all := make(map[auditKey]bool, len(a.rows))
-	for key := range a.rows {
-		all[key] = true
-	}
-	for run, s := range said {
-		for key := range s.want() {
-			all[auditKey{run, key.worker, key.subject}] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(all), func(x, y auditKey) int {
-		return cmp.Or(strings.Compare(x.run, y.run), strings.Compare(x.subject, y.subject), cmp.Compare(x.worker, y.worker))
-	})
-}
-
-// absence is what is missing at one place: in between, and at the end.
-type absence struct {
-	holes  uint64
-	ranges []Range
-	short  uint64
-}
-
-// missing compares what is stored at a place with what was told of it. What was there
-// before the first number is not known, unless the whole stream was seen.
-func (a *auditor) missing(key auditKey, told LastNumber) (m absence) {
-	row := a.rows[key]
-	switch {
-	case row != nil:
-		from := row.first()
-		if a.whole {
-			from = 1
-		}
-		m.holes, m.ranges = row.missing(from)
-		m.short = told.N - min(told.N, row.last())
-	case a.whole && covers(a.subjects, key.subject):
-		m.short = told.N
-	}
-	// Nobody knows which of the numbers are elsewhere, but how many.
-	excused := min(told.Elsewhere, m.short)
-	m.short -= excused
-	m.holes -= min(told.Elsewhere-excused, m.holes)
-	if m.holes == 0 {
-		m.ranges = nil
-	}
-	return m
-}
-
-// compareSums takes a ledger of a sensor that tells no numbers per worker.
-func (a *auditor) compareSums(out *AuditRun, ledger map[string]uint64) {
-	if !a.whole {
-		return
-	}
-	last := map[string]uint64{}
-	for key, row := range a.rows {
-		if key.run == out.Run {
-			last[key.subject] += row.last()
-		}
-	}
-	for subject, want := range ledger {
-		if want <= last[subject] || !covers(a.subjects, subject) {
-			continue
-		}
-		if out.Short == nil {
-			out.Short = map[string]uint64{}
-		}
-		out.Short[subject] = want - last[subject]
-	}
-}
-
 // doubledHashes returns what stands twice among the hashes of ids.
 func (a *auditor) doubledHashes() map[uint64]bool {
 	slices.Sort(a.hashes)
@@ -461,112 +348,4 @@ func (a *auditor) doubledHashes() map[uint64]bool {
 		}
 	}
 	return doubled
-}
-
-// sayings are what sensors told of their numbers, by run.
-type sayings map[string]*saying
-
-// place is where numbers are given within a run.
-type place struct {
-	worker  int
-	subject string
-}
-
-type saying struct {
-	ledger  map[string]uint64 // sums of the last ledger with nothing pending
-	settled map[place]uint64  // its numbers
-	earlier map[place]uint64  // by the heartbeat before the last
-	latest  map[place]uint64
-	// elsewhere counts what the stream had already, by whatever came last.
-	elsewhere map[place]uint64
-	blind     bool // the sensor is not told of that
-}
-
-// of is what was told of a place: the number that must have been reached, and how many
-// up to there are elsewhere.
-func (s sayings) of(key auditKey) LastNumber {
-	told := LastNumber{Subject: key.subject, Worker: key.worker}
-	if run := s[key.run]; run != nil {
-		at := place{key.worker, key.subject}
-		told.N, told.Elsewhere = run.want()[at], run.elsewhere[at]
-	}
-	return told
-}
-
-func (s sayings) add(d *Delivery) {
-	key, _, err := parseSeq(d)
-	if err != nil {
-		return
-	}
-	for ev, err := range DecodeAll(d.Payload, nil) {
-		if err != nil || ev.Protocol != session.SensorProtocol {
-			return
-		}
-		raw, ok := ev.Message.(*RawMessage)
-		if !ok {
-			continue
-		}
-		if s[key.run] == nil {
-			if len(s) == maxAuditRows {
-				return
-			}
-			s[key.run] = &saying{}
-		}
-		s[key.run].add(ev.Kind, raw)
-	}
-}
-
-func (s *saying) add(kind string, raw *RawMessage) {
-	switch kind {
-	case "heartbeat":
-		var h Heartbeat
-		if raw.Unmarshal(&h) == nil {
-			s.earlier, s.latest = s.latest, s.take(h.Last)
-		}
-	case "ledger":
-		var l struct {
-			Events struct {
-				Pending    uint64  `msgpack:"pending"`
-				Sent       uint64  `msgpack:"sent"`
-				Duplicates *uint64 `msgpack:"duplicates"`
-			} `msgpack:"events"`
-			Subjects map[string]uint64 `msgpack:"subjects"`
-			Last     []LastNumber      `msgpack:"last"`
-		}
-		if raw.Unmarshal(&l) != nil {
-			return
-		}
-		numbers := s.take(l.Last)
-		s.blind = l.Events.Duplicates == nil || l.Events.Sent > 0
-		// One with nothing pending tells of nothing that may still come.
-		if l.Events.Pending == 0 {
-			s.ledger, s.settled = l.Subjects, numbers
-		}
-	}
-}
-
-// take takes note of what is elsewhere and returns the numbers, nil if there are none.
-func (s *saying) take(list []LastNumber) map[place]uint64 {
-	if len(list) == 0 {
-		return nil
-	}
-	numbers := make(map[place]uint64, len(list))
-	s.elsewhere = map[place]uint64{}
-	for _, l := range list {
-		at := place{l.Worker, l.Subject}
-		numbers[at] = l.N
-		if l.Elsewhere > 0 {
-			s.elsewhere[at] = l.Elsewhere
-		}
-	}
-	return numbers
-}
-
-// want returns the numbers that must have been reached. The last heartbeat tells of
-// events that may be under way.
-func (s *saying) want() map[place]uint64 {
-	if s.ledger != nil {
-		return s.settled
-	}
-	return s.earlier
 }
