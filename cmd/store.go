@@ -68,6 +68,9 @@ func give(store string, uid, gid int) error {
 		return err
 	}
 	defer root.Close()
+	if err := onlyAStore(root); err != nil {
+		return err
+	}
 	var paths []string
 	err = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
 		paths = append(paths, path)
@@ -78,6 +81,18 @@ func give(store string, uid, gid int) error {
 	}
 	if err != nil && made {
 		_ = os.Remove(store) // the user may be able to make it
+	}
+	return err
+}
+
+// onlyAStore refuses a folder that holds anything beside what the embedded server makes:
+// with a folder such as /srv all of it would be given away.
+func onlyAStore(root *os.Root) error {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	for _, e := range entries {
+		if name := e.Name(); name != "jetstream" && name != "flowscope.lock" {
+			return fmt.Errorf("%s is not of a store: want a folder for the store alone", filepath.Join(root.Name(), name))
+		}
 	}
 	return err
 }

@@ -185,8 +185,8 @@ func TestStoreOfAnother(t *testing.T) {
 	}
 }
 
-// TestStoreWithALink has a file in the store that is root's and has a name elsewhere: it
-// is not given away.
+// TestStoreWithALink has a file in the store that is root's and has a name elsewhere, or
+// is none of a store: it is not given away.
 func TestStoreWithALink(t *testing.T) {
 	s := newSite(t)
 	dir := t.TempDir()
@@ -200,16 +200,31 @@ func TestStoreWithALink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Link(secret, filepath.Join(store, "planted")); err != nil {
+	refused := func(want string) {
+		t.Helper()
+		out, err := in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v, want %q:\n%s", err, want, out)
+		}
+		if info, err := os.Stat(secret); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+			t.Errorf("the file is not root's any more: %v", err)
+		}
+	}
+	mkdirFor(t, filepath.Join(store, "jetstream"), nobody)
+	planted := filepath.Join(store, "jetstream", "planted")
+	if err := os.Link(secret, planted); err != nil {
 		t.Fatal(err)
 	}
-	out, err := in(s.near, flowscope(t), "run", "--config", file, "--iface", "n0").CombinedOutput()
-	if want := filepath.Join(store, "planted") + " is another's and has other names"; err == nil || !strings.Contains(string(out), want) {
-		t.Errorf("%v, want %q:\n%s", err, want, out)
+	refused(planted + " is another's and has other names")
+	// In a folder of other things nothing is given away.
+	if err := os.Remove(planted); err != nil {
+		t.Fatal(err)
 	}
-	if info, err := os.Stat(secret); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("the file is not root's any more: %v", err)
+	secret = filepath.Join(store, "other")
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
+	refused(secret + " is not of a store")
 }
 
 // TestStoreOutOfReach has a store that is the user's, in a folder that is closed to it.
